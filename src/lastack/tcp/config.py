@@ -1,0 +1,180 @@
+"""Every knob of the machine in one object, with the source of each, and the three presets.
+
+`rfc` is the default and meets every MUST of RFC 9293; `linux` and `freebsd` do what those systems do
+where a peer can see it. A stack has one Config and a connection may have its own:
+`config.replace(nagle=False)`. Times are nanoseconds, sizes are octets.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
+
+from lastack.units import MINUTE, MS, NEVER, SECOND
+
+
+@dataclass
+class Config:
+    """The knobs; defaults are the preset `rfc`."""
+
+    # how strict we are with ourselves
+    strict: bool = False
+    """Raise when we break our own table (tests); otherwise abort that connection and count it."""
+
+    # buffers and windows
+    send_buffer: int = 1 << 20
+    receive_buffer: int = 1 << 20
+    window_scale: bool = True
+    """RFC 7323 2."""
+    timestamps: bool = True
+    """RFC 7323 3."""
+    sack: bool = True
+    """RFC 2018."""
+    dsack: bool = True
+    """RFC 2883."""
+    reassembly_blocks: int = 1024
+    """Separate stretches of out-of-order data kept at most."""
+
+    # segments
+    mss_default_v4: int = 536
+    """RFC 9293 3.7.1, MUST-15."""
+    mss_default_v6: int = 1220
+    mss_limit: int = 0
+    """An upper bound on the MSS that we offer and use (TCP_MAXSEG); 0 is none."""
+    path_mtu_discovery: bool = True
+    """RFC 9293 3.7.2."""
+    min_path_mtu: int = 552
+    """Smaller ICMP reports are not believed (RFC 5927 7.2)."""
+    ttl: int = 64
+    """RFC 9293 3.9.2, MUST-49."""
+    dscp: int = 0
+    """RFC 9293 3.9.2, MUST-48."""
+
+    # sending
+    nagle: bool = True
+    """RFC 9293 3.7.4, SHLD-7; MUST-17 is this switch."""
+    initial_window: int = 0
+    """Segments of the initial congestion window; 0 is RFC 5681 3.1's two to four."""
+    congestion: str = "newreno"
+    limited_transmit: bool = True
+    """RFC 3042."""
+    duplicate_acks: int = 3
+    """RFC 5681 3.2."""
+
+    # acknowledging
+    delayed_ack: bool = True
+    """RFC 9293 3.8.6.3, SHLD-18."""
+    delayed_ack_timeout: int = 100 * MS
+    """Below half a second (MUST-58)."""
+    ack_every: int = 2
+    """Full segments for which an ACK is sent at once (SHLD-19)."""
+    quick_acks: int = 0
+    """How many of the first data segments are acknowledged at once (Linux's quickack mode)."""
+
+    # retransmission (RFC 6298)
+    initial_rto: int = 1 * SECOND
+    min_rto: int = 1 * SECOND
+    max_rto: int = 60 * SECOND
+    r1: int = 3
+    """Retransmissions after which the user is told (RFC 9293 3.8.3, SHLD-10)."""
+    r2: int = 10 * MINUTE
+    """Time after which the connection is given up (SHLD-11: at least 100 s)."""
+    syn_r2: int = 3 * MINUTE
+    """The same for a SYN (MUST-23: at least 3 minutes)."""
+    retries: int = 0
+    """Retransmissions after which the connection is given up instead; 0 counts time alone."""
+    syn_retries: int = 0
+    syn_ack_retries: int = 0
+    user_timeout: int = 0
+    """RFC 9293 3.9.1.8 and RFC 5482; 0 leaves it to R2."""
+
+    # keep-alive (RFC 9293 3.8.4)
+    keepalive: bool = False
+    """MUST-25: off by default."""
+    keepalive_idle: int = 7200 * SECOND
+    """MUST-28: no less than two hours by default."""
+    keepalive_interval: int = 75 * SECOND
+    keepalive_probes: int = 9
+
+    # closing
+    msl: int = 2 * MINUTE
+    """RFC 9293 3.4.2; TIME-WAIT lasts twice this (MUST-13)."""
+    reset_ends_time_wait: bool = True
+    """RFC 9293 3.10.7.4 second; RFC 1337 would have it False."""
+    reuse_time_wait: bool = True
+    """RFC 9293 3.6.1 MAY-2, RFC 6191."""
+    fin_wait_2_timeout: int = NEVER
+    """How long FIN-WAIT-2 may last when the user has gone."""
+    max_time_wait: int = 65536
+    """Entries of the stack's TIME-WAIT table."""
+
+    # urgent data (RFC 9293 3.8.5, RFC 6093)
+    urgent_inline: bool = False
+    """SO_OOBINLINE."""
+
+    # attacks (RFC 5961, RFC 5927)
+    rfc5961: bool = True
+    challenge_acks: int = 10
+    """Challenge ACKs that one connection sends at most in `challenge_period` (RFC 5961 7)."""
+    challenge_period: int = 5 * SECOND
+    icmp_aborts_synchronized: bool = True
+    """SHLD-26: hard ICMP errors end a synchronized connection; RFC 5927 6 would not."""
+
+    # the host
+    ports: tuple[int, int] = (49152, 65535)
+    """Ephemeral ports (RFC 6056 3.2)."""
+    max_resets: int = 200
+    """Resets and ICMP errors that a stack sends at most in a second."""
+
+    def replace(self, **changes: Any) -> "Config":
+        """Return a copy with some knobs changed; an unknown name raises TypeError."""
+        return replace(self, **changes)
+
+    def changes(self) -> dict[str, object]:
+        """Return the knobs that differ from the preset `rfc`."""
+        plain = Config()
+        return {
+            f.name: getattr(self, f.name)
+            for f in fields(self)
+            if getattr(self, f.name) != getattr(plain, f.name)
+        }
+
+
+_LINUX: Final = Config(
+    send_buffer=4 << 20,
+    receive_buffer=4 << 20,
+    initial_window=10,
+    delayed_ack_timeout=40 * MS,
+    quick_acks=16,
+    min_rto=200 * MS,
+    max_rto=120 * SECOND,
+    retries=15,
+    syn_retries=6,
+    syn_ack_retries=5,
+    msl=30 * SECOND,
+    fin_wait_2_timeout=60 * SECOND,
+    icmp_aborts_synchronized=False,
+    ports=(32768, 60999),
+)
+_FREEBSD: Final = Config(
+    initial_window=10,
+    delayed_ack_timeout=40 * MS,
+    min_rto=230 * MS,
+    max_rto=64 * SECOND,
+    retries=12,
+    syn_retries=12,
+    syn_ack_retries=3,
+    msl=30 * SECOND,
+    reset_ends_time_wait=False,
+    fin_wait_2_timeout=60 * SECOND,
+    keepalive_probes=8,
+    icmp_aborts_synchronized=False,
+    ports=(10000, 65535),
+)
+PRESETS: Final[dict[str, Config]] = {"rfc": Config(), "linux": _LINUX, "freebsd": _FREEBSD}
+
+
+def preset(name: str) -> Config:
+    """Return a fresh copy of the preset `rfc`, `linux` or `freebsd`; raises ValueError otherwise."""
+    found = PRESETS.get(name)
+    if found is None:
+        raise ValueError(f"no preset {name!r}; there are {', '.join(PRESETS)}")
+    return replace(found)

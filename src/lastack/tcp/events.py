@@ -1,0 +1,83 @@
+"""What a connection has to tell: state changes first of all, and the advice the RFC owes its user."""
+
+from enum import IntEnum
+
+from lastack.tcp.states import Cause, State
+
+
+class Notice(IntEnum):
+    """Bits that say what may have changed for the user; a connection collects them until asked."""
+
+    READABLE = 1
+    WRITABLE = 2
+    ESTABLISHED = 4
+    END_OF_STREAM = 8
+    URGENT = 16
+    ERROR = 32
+    CLOSED = 64
+    ACCEPTABLE = 128
+
+
+class Advice(IntEnum):
+    """What TCP tells its user without ending the connection (RFC 9293 3.8.3, 3.9.1.8, 3.9.2.2)."""
+
+    R1_REACHED = 1
+    SOFT_ERROR = 2
+    URGENT_DATA = 3
+    URGENT_OVER = 4
+    ZERO_WINDOW = 5
+    WINDOW_OPEN = 6
+    RETRANSMISSION = 7
+    PATH_MTU = 8
+
+    def __str__(self) -> str:
+        return self.name.lower().replace("_", " ")
+
+
+class StateChanged:
+    """A row of the table has been followed.
+
+    `time` in nanoseconds; `connection` is the number of the connection in its stack; `segment` is
+    the segment that caused it in absolute notation, or "" when none did.
+    """
+
+    __slots__ = ("cause", "connection", "section", "segment", "state", "time", "to")
+
+    def __init__(
+        self,
+        time: int,
+        connection: int,
+        state: State,
+        to: State,
+        cause: Cause,
+        section: str,
+        segment: str,
+    ) -> None:
+        self.time = time
+        self.connection = connection
+        self.state = state
+        self.to = to
+        self.cause = cause
+        self.section = section
+        self.segment = segment
+
+    def __repr__(self) -> str:
+        return f"<{self.time} #{self.connection} {self.state} -> {self.to}: {self.cause} ({self.section})>"
+
+
+class Advised:
+    """Advice to the user; `detail` is an errno, octets, or a count, as the kind has it."""
+
+    __slots__ = ("advice", "connection", "detail", "time")
+
+    def __init__(self, time: int, connection: int, advice: Advice, detail: int) -> None:
+        self.time = time
+        self.connection = connection
+        self.advice = advice
+        self.detail = detail
+
+    def __repr__(self) -> str:
+        return f"<{self.time} #{self.connection} {self.advice} {self.detail}>"
+
+
+Event = StateChanged | Advised

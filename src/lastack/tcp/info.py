@@ -1,0 +1,65 @@
+"""The record that every view takes: one connection, as our TCB, a capture or the kernel knows it."""
+
+from dataclasses import dataclass, field
+
+from lastack.tcp.states import State
+
+
+@dataclass
+class ConnectionInfo:
+    """A connection at one moment. None means unknown.
+
+    Times are nanoseconds, sizes octets, sequence numbers absolute. `local` and `remote` are text
+    (`10.0.0.1:80`, `[fd00::1]:80`).
+    """
+
+    local: str
+    remote: str
+    state: State | None
+    number: int = 0
+    time: int = 0
+    # RFC 9293 3.3.1
+    snd_una: int | None = None
+    snd_nxt: int | None = None
+    snd_wnd: int | None = None
+    snd_up: int | None = None
+    snd_wl1: int | None = None
+    snd_wl2: int | None = None
+    iss: int | None = None
+    rcv_nxt: int | None = None
+    rcv_wnd: int | None = None
+    rcv_up: int | None = None
+    irs: int | None = None
+    # what was agreed
+    mss: int | None = None
+    path_mtu: int | None = None
+    snd_scale: int | None = None
+    rcv_scale: int | None = None
+    timestamps: bool | None = None
+    sack: bool | None = None
+    # queues
+    unsent: int | None = None
+    in_flight: int | None = None
+    unread: int | None = None
+    out_of_order: int | None = None
+    # timing and congestion
+    srtt: int | None = None
+    rttvar: int | None = None
+    rto: int | None = None
+    backoff: int | None = None
+    controller: str | None = None
+    cwnd: int | None = None
+    ssthresh: int | None = None
+    # counts
+    segments_sent: int | None = None
+    segments_received: int | None = None
+    bytes_sent: int | None = None
+    bytes_received: int | None = None
+    bytes_acked: int | None = None
+    retransmissions: int | None = None
+    duplicate_acks: int | None = None
+    # timers: name -> time left
+    timers: dict[str, int] = field(default_factory=dict)
+    # how it stands and ended
+    error: int = 0
+    opened_passively: bool | None = None
