@@ -1,0 +1,46 @@
+"""TCP you can see, run, rehearse and prove.
+
+The public names are found here and loaded when first used. Start reading in `lastack.tcp.states`.
+`COMPILED` says whether the lower floors run as machine code (mypyc) or interpreted.
+"""
+
+from importlib import import_module
+from typing import Final
+
+from lastack.wire import seq as _seq
+
+__version__ = "0.1.0"
+
+COMPILED: Final[bool] = not str(_seq.__file__).endswith(".py")
+
+_HOMES: Final[dict[str, str]] = {
+    "Config": "lastack.tcp.config",
+    "Connection": "lastack.tcp.connection",
+    "ConnectionInfo": "lastack.tcp.info",
+    "Driver": "lastack.driver",
+    "Endpoint": "lastack.wire.address",
+    "Interface": "lastack.stack.stack",
+    "LastackError": "lastack.errors",
+    "Segment": "lastack.wire.segment",
+    "Stack": "lastack.stack.stack",
+    "State": "lastack.tcp.states",
+    "Stop": "lastack.wire.stop",
+    "open_connection": "lastack.aio",
+    "preset": "lastack.tcp.config",
+    "start_server": "lastack.aio",
+}
+
+__all__ = ["COMPILED", "__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'lastack' has no attribute {name!r}")
+    found: object = getattr(import_module(home), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
