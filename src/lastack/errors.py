@@ -41,6 +41,14 @@ class NotPermitted(LastackError, PermissionError):
     """EACCES or EPERM."""
 
 
+class DeviceUnavailable(LastackError):
+    """A device cannot be had or is gone; `strerror` is one sentence that says what to do."""
+
+
+class DeviceNotPermitted(DeviceUnavailable, NotPermitted):
+    """A device cannot be had without more privilege."""
+
+
 _CLASSES: dict[int, type[LastackError]] = {
     errno.EAGAIN: WouldBlock,
     errno.EINPROGRESS: WouldBlock,
@@ -60,3 +68,10 @@ def error_for(code: int, detail: str = "") -> LastackError:
     """Return (not raise) the exception for an errno; `detail` is put after the system's own words."""
     text = strerror(code)
     return _CLASSES.get(code, LastackError)(code, f"{text}: {detail}" if detail else text)
+
+
+def device_error(code: int, sentence: str) -> DeviceUnavailable:
+    """Return (not raise) the exception for an errno of a device and what to do about it."""
+    if code in (errno.EACCES, errno.EPERM):
+        return DeviceNotPermitted(code, sentence)
+    return DeviceUnavailable(code, sentence)

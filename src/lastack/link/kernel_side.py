@@ -13,7 +13,7 @@ import struct
 from contextlib import suppress
 from typing import Final
 
-from lastack.errors import LastackError
+from lastack.errors import LastackError, device_error
 from lastack.link.netlink import (
     ADDR_GEN_MODE_NONE,
     IFLA_MTU,
@@ -34,7 +34,7 @@ from lastack.link.netlink import (
     no_address_generation,
     route_message,
 )
-from lastack.link.tun import device_error, set_queue_length
+from lastack.link.tun import set_queue_length
 
 IFF_UP: Final = 0x1
 

@@ -13,7 +13,7 @@ import struct
 from fcntl import ioctl
 from typing import Final
 
-from lastack.errors import LastackError, NotPermitted
+from lastack.errors import DeviceUnavailable, device_error
 from lastack.link.base import NO_OFFLOAD, Link, Offload
 from lastack.wire.packet import (
     CHECKSUM_OWED,
@@ -54,21 +54,6 @@ _BIGGEST: Final = 65535 + VIRTIO_SIZE
 _read: Final = os.read
 _write: Final = os.write
 _writev: Final = os.writev
-
-
-class DeviceUnavailable(LastackError):
-    """The device cannot be had or is gone; `strerror` is one sentence that says what to do."""
-
-
-class DeviceNotPermitted(DeviceUnavailable, NotPermitted):
-    """The device cannot be had without more privilege."""
-
-
-def device_error(code: int, sentence: str) -> DeviceUnavailable:
-    """Return the exception for an errno of a device."""
-    if code == errno.EPERM or code == errno.EACCES:
-        return DeviceNotPermitted(code, sentence)
-    return DeviceUnavailable(code, sentence)
 
 
 class TunLink(Link):
