@@ -1,4 +1,4 @@
-"""What every test stands on: which build runs, how far properties go, and what must not run side by side."""
+"""What every test stands on: which build runs, how far properties go, what runs alone."""
 
 import os
 from collections.abc import Iterable

@@ -30,7 +30,24 @@ _HOMES: Final[dict[str, str]] = {
     "start_server": "lastack.aio",
 }
 
-__all__ = ["COMPILED", "__version__", *_HOMES]
+__all__ = [
+    "COMPILED",
+    "Config",
+    "Connection",
+    "ConnectionInfo",
+    "Driver",
+    "Endpoint",
+    "Interface",
+    "LastackError",
+    "Segment",
+    "Stack",
+    "State",
+    "Stop",
+    "__version__",
+    "open_connection",
+    "preset",
+    "start_server",
+]
 
 
 def __getattr__(name: str) -> object:
