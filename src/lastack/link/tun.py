@@ -234,7 +234,6 @@ class TunLink(Link):
             self._descriptor = -1
 
 
-
 def _with_virtio_header(data: bytes, flags: int) -> Packet:
     """Return the packet behind a virtio header that says something."""
     _, gso_type, _, gso_size, start, offset = VIRTIO_HEADER.unpack_from(data)
