@@ -1,0 +1,1 @@
+"""Views: values in, text or SVG out. Nothing here changes anything or waits for anything."""
