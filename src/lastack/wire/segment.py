@@ -28,6 +28,7 @@ SACK_PERMITTED: Final = 4
 SACK: Final = 5
 TIMESTAMPS: Final = 8
 USER_TIMEOUT: Final = 28
+FAST_OPEN: Final = 34
 
 ABSENT: Final = -1
 """The value of an option that a segment does not carry."""
@@ -38,6 +39,19 @@ _TWO_WORDS: Final = struct.Struct("!II")
 _NO_PARTS: Final[tuple[bytes, ...]] = ()
 _NO_BLOCKS: Final[tuple[tuple[int, int], ...]] = ()
 
+FLAG_LETTERS: Final = (
+    (FIN, "F"),
+    (SYN, "S"),
+    (RST, "R"),
+    (PSH, "P"),
+    (ACK, "."),
+    (URG, "U"),
+    (ECE, "E"),
+    (CWR, "W"),
+    (AE, "A"),
+)
+ECN_NAMES: Final = ("", "[ect1] ", "[ect0] ", "[ce] ")
+
 Part = bytes | memoryview
 """A piece of payload: immutable octets, or a view of them made for one journey and not kept."""
 
@@ -46,8 +60,8 @@ class Segment:
     """One segment, or a super-segment that a device cuts into segments of `gso_size` octets.
 
     Sequence numbers are absolute, 32 bits; `window` is the raw 16 bits; `flags` are the twelve bits
-    behind the data offset (FIN is 1, AE is 0x100). `length` counts octets of data alone, `seq_length`
-    counts SYN and FIN too (SEG.LEN). Options that are absent read `ABSENT` (or no blocks).
+    behind the data offset (FIN is 1, AE is 0x100). `length` counts octets of data alone and
+    `seq_length` SYN and FIN too (SEG.LEN). Options that are absent read `ABSENT` (or no blocks).
     """
 
     source_port: int
@@ -129,6 +143,9 @@ class Segment:
             return 1
         return (self.length + self.gso_size - 1) // self.gso_size
 
+    def __repr__(self) -> str:
+        return describe(self, 0, 0, 0, 0)
+
     def _read_options(self, options: bytes) -> None:
         """Read what is understood, up to the end of the list or the first fault (MUST-5, 6, 7)."""
         i = 0
@@ -199,3 +216,78 @@ def decode_segment(data: bytes, start: int, end: int) -> Segment | Stop:
     return Segment(
         source, destination, number, ack, offset & 0xFFF, window, urgent, options, parts, length
     )
+
+
+def describe(segment: Segment, seq: int, ack: int, ts_val: int, ts_ecr: int) -> str:
+    """Return the segment in packetdrill's notation, its numbers relative to those given.
+
+    `wire.notation` is the way in for everybody else, and reads it back.
+    """
+    flags = "".join([letter for bit, letter in FLAG_LETTERS if segment.flags & bit]) or "-"
+    start = (segment.seq - seq) & 0xFFFFFFFF
+    end = (start + segment.length) & 0xFFFFFFFF
+    text = f"{ECN_NAMES[segment.ecn]}{flags} {start}:{end}({segment.length})"
+    if segment.flags & ACK or segment.ack:
+        text += f" ack {(segment.ack - ack) & 0xFFFFFFFF}"
+    text += f" win {segment.window}"
+    if segment.flags & URG or segment.urgent:
+        text += f" urg {segment.urgent}"
+    if segment.options:
+        text += f" <{_describe_options(segment.options, ack, ts_val, ts_ecr)}>"
+    return text
+
+
+def relative_echo(value: int, base: int) -> int:
+    """Return an echoed timestamp relative to a base, one to one; 0, which says nothing, stays 0."""
+    if value == 0:
+        return 0
+    return (value - base if value != base else -base) & 0xFFFFFFFF
+
+
+def _describe_options(options: bytes, ack: int, ts_val: int, ts_ecr: int) -> str:
+    """Return every octet of an option list in words, what has no name as hexadecimal digits."""
+    words: list[str] = []
+    at = 0
+    while at < len(options):
+        kind = options[at]
+        if kind == NO_OPERATION:
+            words.append("nop")
+            at += 1
+            continue
+        if kind == END_OF_LIST and not any(options[at:]):
+            words += ["eol"] * (len(options) - at)
+            break
+        if kind == END_OF_LIST:
+            words += ["eol", f"0x{options[at + 1 :].hex()}"]
+            break
+        size = options[at + 1] if at + 1 < len(options) else 0
+        if size < 2 or at + size > len(options):
+            words.append(f"0x{options[at:].hex()}")
+            break
+        words.append(_describe_option(kind, options[at : at + size], ack, ts_val, ts_ecr))
+        at += size
+    return ",".join(words)
+
+
+def _describe_option(kind: int, option: bytes, ack: int, ts_val: int, ts_ecr: int) -> str:
+    size = len(option)
+    if kind == MAXIMUM_SEGMENT_SIZE and size == 4:
+        return f"mss {int.from_bytes(option[2:], 'big')}"
+    if kind == WINDOW_SCALE and size == 3:
+        return f"wscale {option[2]}"
+    if kind == SACK_PERMITTED and size == 2:
+        return "sackOK"
+    if kind == SACK and size >= 10 and size % 8 == 2:
+        text = "sack"
+        for at in range(2, size, 8):
+            left, right = _TWO_WORDS.unpack_from(option, at)
+            text += f" {(left - ack) & 0xFFFFFFFF}:{(right - ack) & 0xFFFFFFFF}"
+        return text
+    if kind == TIMESTAMPS and size == 10:
+        value, echo = _TWO_WORDS.unpack_from(option, 2)
+        return f"TS val {(value - ts_val) & 0xFFFFFFFF} ecr {relative_echo(echo, ts_ecr)}"
+    if kind == USER_TIMEOUT and size == 4:
+        return f"uto {int.from_bytes(option[2:], 'big')}"
+    if kind == FAST_OPEN:
+        return f"FO {option[2:].hex()}" if size > 2 else "FO"
+    return f"0x{option.hex()}"
