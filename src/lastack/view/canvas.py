@@ -1,6 +1,7 @@
-"""A grid of characters on which boxes and lines of three weights are drawn, joining where they meet."""
+"""A grid of characters for boxes, lines of three weights that join where they meet, and words."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 LIGHT: Final = 0
@@ -49,12 +50,12 @@ class Canvas:
         """Draw a light rectangle with its upper left corner at x, y."""
         right, bottom = x + width - 1, y + height - 1
         corners = ((x, y), (right, y), (right, bottom), (x, bottom), (x, y))
-        for a, b in zip(corners, corners[1:], strict=False):
+        for a, b in pairwise(corners):
             self._stroke(a, b, LIGHT)
 
     def line(self, points: Sequence[tuple[int, int]], weight: int = LIGHT) -> None:
         """Draw a line through the points, each level or upright from the last, with a head."""
-        for a, b in zip(points, points[1:], strict=False):
+        for a, b in pairwise(points):
             self._stroke(a, b, weight)
         first = self._bits[points[0]][0]
         self._bits[points[0]] = (_ACROSS if first & _ACROSS else _ALONG, weight)

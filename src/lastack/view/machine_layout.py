@@ -21,7 +21,7 @@ Point = tuple[int, int]
 
 
 class Box(NamedTuple):
-    """A state's box: its upper left corner. CLOSED has three: where life begins and where it ends."""
+    """A state's box: its upper left corner. CLOSED has three: life begins and ends there."""
 
     state: State
     x: int
@@ -63,26 +63,16 @@ BOXES: Final[tuple[Box, ...]] = (
 
 ROUTES: Final[dict[tuple[State, Cause], Route]] = {
     (_S.CLOSED, _C.PASSIVE_OPEN): Route(((45, 5), (45, 8)), (43, 5), "right", True),
-    (_S.CLOSED, _C.ACTIVE_OPEN): Route(
-        ((59, 1), (92, 1), (92, 17)), (61, 0), "left", False, "SYN"
-    ),
+    (_S.CLOSED, _C.ACTIVE_OPEN): Route(((59, 1), (92, 1), (92, 17)), (61, 0), "left", False, "SYN"),
     (_S.LISTEN, _C.ACTIVE_OPEN): Route(
         ((59, 11), (66, 11), (66, 19), (77, 19)), (68, 12), "left", True, "SYN"
     ),
-    (_S.LISTEN, _C.SYN): Route(
-        ((40, 12), (19, 12), (19, 17)), (21, 13), "left", True, "SYN, ACK"
-    ),
+    (_S.LISTEN, _C.SYN): Route(((40, 12), (19, 12), (19, 17)), (21, 13), "left", True, "SYN, ACK"),
     (_S.LISTEN, _C.CLOSE): Route(((54, 8), (54, 5)), (56, 6), "left", True),
-    (_S.SYN_SENT, _C.SYN_ACK): Route(
-        ((87, 23), (87, 28), (59, 28)), (62, 25), "left", True, "ACK"
-    ),
-    (_S.SYN_SENT, _C.SYN): Route(
-        ((77, 21), (24, 21)), (26, 20), "left", False, "SYN, ACK"
-    ),
+    (_S.SYN_SENT, _C.SYN_ACK): Route(((87, 23), (87, 28), (59, 28)), (62, 25), "left", True, "ACK"),
+    (_S.SYN_SENT, _C.SYN): Route(((77, 21), (24, 21)), (26, 20), "left", False, "SYN, ACK"),
     (_S.SYN_SENT, _C.CLOSE): Route(((82, 17), (82, 3), (59, 3)), (84, 9), "left", True),
-    (_S.SYN_RECEIVED, _C.ACK_OF_SYN): Route(
-        ((19, 23), (19, 28), (40, 28)), (21, 26), "left", True
-    ),
+    (_S.SYN_RECEIVED, _C.ACK_OF_SYN): Route(((19, 23), (19, 28), (40, 28)), (21, 26), "left", True),
     (_S.SYN_RECEIVED, _C.RESET_OF_PASSIVE): Route(
         ((10, 17), (10, 10), (40, 10)), (12, 8), "left", True
     ),
@@ -94,12 +84,8 @@ ROUTES: Final[dict[tuple[State, Cause], Route]] = {
     (_S.ESTABLISHED, _C.CLOSE): Route(
         ((45, 31), (45, 35), (24, 35)), (43, 32), "right", True, "FIN"
     ),
-    (_S.ESTABLISHED, _C.FIN): Route(
-        ((54, 31), (54, 36), (77, 36)), (56, 33), "left", True, "ACK"
-    ),
-    (_S.FIN_WAIT_1, _C.FIN): Route(
-        ((24, 37), (50, 37), (50, 42)), (52, 38), "left", True, "ACK"
-    ),
+    (_S.ESTABLISHED, _C.FIN): Route(((54, 31), (54, 36), (77, 36)), (56, 33), "left", True, "ACK"),
+    (_S.FIN_WAIT_1, _C.FIN): Route(((24, 37), (50, 37), (50, 42)), (52, 38), "left", True, "ACK"),
     (_S.FIN_WAIT_1, _C.ACK_OF_FIN): Route(((15, 39), (15, 42)), (17, 39), "left", True),
     (_S.FIN_WAIT_2, _C.FIN): Route(
         ((24, 45), (29, 45), (29, 54), (40, 54)), (31, 49), "left", True, "ACK"

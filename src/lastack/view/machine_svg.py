@@ -44,8 +44,7 @@ def machine_svg(state_counts: Mapping[State, int] | None = None, names: str = "r
     foot = HEIGHT * _CELL_Y + 2 * _MARGIN + 6
     height = foot + (len(found) + 1) * _LINE + _MARGIN
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
-        f'viewBox="0 0 {width:g} {height:g}" role="img">',
+        _opening(width, height),
         "<title>The state machine of TCP (RFC 9293)</title>",
         f"<style>{_STYLE}</style>",
         "<defs>",
@@ -54,8 +53,7 @@ def machine_svg(state_counts: Mapping[State, int] | None = None, names: str = "r
         f'<rect width="{width:g}" height="{height:g}" fill="#fff"/>',
     ]
     drawn = arrows()
-    for arrow in drawn:
-        parts.extend(_path(arrow))
+    parts.extend(_path(arrow) for arrow in drawn)
     for box in BOXES:
         parts.extend(_box(box, state_counts or {}, names))
     parts.extend(_label(arrow) for arrow in drawn)
@@ -70,6 +68,13 @@ def machine_svg(state_counts: Mapping[State, int] | None = None, names: str = "r
         )
     parts.append("</svg>")
     return "\n".join(parts) + "\n"
+
+
+def _opening(width: float, height: float) -> str:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
+        f'viewBox="0 0 {width:g} {height:g}" role="img">'
+    )
 
 
 def _x(column: float) -> float:
@@ -106,7 +111,7 @@ def _ends_at_boxes(points: tuple[Point, ...]) -> list[tuple[float, float]]:
     return scaled
 
 
-def _path(arrow: Arrow) -> list[str]:
+def _path(arrow: Arrow) -> str:
     points = _ends_at_boxes(arrow.route.points)
     side = arrow.side or "rest"
     way = [f"M{points[0][0]:g} {points[0][1]:g}"]
@@ -115,11 +120,11 @@ def _path(arrow: Arrow) -> list[str]:
         way.append(f"L{near[0]:g} {near[1]:g}")
         way.append(f"Q{corner[0]:g} {corner[1]:g} {far[0]:g} {far[1]:g}")
     way.append(f"L{points[-1][0]:g} {points[-1][1]:g}")
-    line = " ".join(way)
-    return [
-        f'<path class="{side}" d="{line}" marker-end="url(#{side}-head)">'
-        f"<title>{escape(f'{arrow.row.state} to {arrow.row.to}: {arrow.row.cause}')}</title></path>"
-    ]
+    title = escape(f"{arrow.row.state} to {arrow.row.to}: {arrow.row.cause}")
+    return (
+        f'<path class="{side}" d="{" ".join(way)}" marker-end="url(#{side}-head)">'
+        f"<title>{title}</title></path>"
+    )
 
 
 def _box(box: Box, counts: Mapping[State, int], names: str) -> list[str]:
@@ -128,9 +133,9 @@ def _box(box: Box, counts: Mapping[State, int], names: str) -> list[str]:
     kind = {State.CLOSED: "closed", State.ESTABLISHED: "open"}.get(box.state, "box")
     count = 0 if box.state == State.CLOSED and box.y else counts.get(box.state, 0)
     middle, line = left + width / 2, top + height / 2 + 5 - (9 if count else 0)
+    size = f'width="{width:g}" height="{height:g}" rx="9"'
     parts = [
-        f'<rect class="{kind}" x="{left:g}" y="{top:g}" width="{width:g}" height="{height:g}" '
-        'rx="9"/>',
+        f'<rect class="{kind}" x="{left:g}" y="{top:g}" {size}/>',
         _text(middle, line, "name", state_label(box.state, names)),
     ]
     if count:
@@ -160,12 +165,15 @@ def _label(arrow: Arrow) -> str:
 def _legend() -> list[str]:
     parts = []
     for i, (side, words) in enumerate(
-        (("client", "a client’s usual life"), ("server", "a server’s usual life"), ("rest", "the rest"))
+        (
+            ("client", "a client’s usual life"),
+            ("server", "a server’s usual life"),
+            ("rest", "the rest"),
+        )
     ):
         y = _y(i * 1.3 + 0.5)
         parts.append(
-            f'<path class="{side}" d="M{_MARGIN + 8:g} {y:g} h46" '
-            f'marker-end="url(#{side}-head)"/>'
+            f'<path class="{side}" d="M{_MARGIN + 8:g} {y:g} h46" marker-end="url(#{side}-head)"/>'
         )
         parts.append(_text(_MARGIN + 66, y + 4, "sends", words))
     parts.append(_text(_MARGIN + 8, _y(5.0), "section", "§ section of RFC 9293"))

@@ -2,6 +2,8 @@
 
 `about(state, language)` gives the text; the ways in and out come from the transition table instead.
 """
+# The lines are prose.
+# ruff: noqa: E501
 
 from typing import Final
 
@@ -92,7 +94,7 @@ ENGLISH: Final[dict[State, About]] = {
     ),
     _S.CLOSE_WAIT: About(
         "The peer has closed; this side's application has not called close() yet.",
-        "close() by the application of this side, and nothing else",
+        "close() by the application of this side; short of a reset or a failure, nothing else",
         "the application of this side: the process that holds the socket",
         "The peer's FIN arrived in ESTABLISHED. A read returns the rest of the data and then end of "
         "file; writing is still allowed.",

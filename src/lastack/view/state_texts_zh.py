@@ -1,6 +1,6 @@
 """The Chinese half of `state_texts`."""
-# Chinese punctuation is full-width by rule, not by mistake.
-# ruff: noqa: RUF001
+# Full-width characters count double; the lines are prose.
+# ruff: noqa: E501
 
 from typing import Final
 
@@ -83,7 +83,7 @@ CHINESE: Final[dict[State, About]] = {
     ),
     _S.CLOSE_WAIT: About(
         "对方已关闭；本方的应用程序还没有调用 close()。",
-        "本方应用程序调用 close()，别无他法",
+        "本方应用程序调用 close()；除 RST 或故障外，别无他法",
         "本方的应用程序：持有该套接字的进程",
         "在 ESTABLISHED 中收到对方的 FIN。读取会得到剩余的数据，然后是文件结束；仍允许写入。",
         "本方程序有泄漏：响应从未关闭、连接池没有空闲时限、读取与关闭之间出现异常、线程卡在 close() 之前。"

@@ -1,0 +1,1 @@
+"""The command `lastack`: one file a command, each loaded when it is called."""

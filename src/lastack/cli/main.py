@@ -1,0 +1,100 @@
+"""The group `lastack`: its commands are loaded when they are called, and its errors are sentences.
+
+Exit codes: 0 all went well, 1 it did not, 2 the command line is wrong, 3 a privilege or a device is
+missing. Data go to stdout, errors to stderr.
+"""
+
+import errno
+import os
+import sys
+from importlib import import_module
+from typing import Final, NoReturn
+
+import click
+
+from lastack import __version__
+
+FAILED: Final = 1
+USAGE: Final = 2
+NO_PRIVILEGE: Final = 3
+INTERRUPTED: Final = 130
+
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "states": (
+        "lastack.cli.states",
+        "The eleven states: what each means, what ends it, who must act.",
+    ),
+    "demo": (
+        "lastack.cli.demo",
+        "Two TCPs talk over a lossy link, in virtual time; no root needed.",
+    ),
+    "serve": ("lastack.cli.serve", "Serve files over our own TCP through a TUN device."),
+    "fetch": ("lastack.cli.fetch", "Fetch a URL over our own TCP through a TUN device."),
+    "script": ("lastack.cli.script", "Run packetdrill scripts against our own TCP."),
+    "completion": ("lastack.cli.completion", "Print what makes a shell complete our words."),
+}
+"""Each command: the module that has it under its own name, and its one line in `--help`."""
+
+_PRIVILEGE_ERRORS: Final = frozenset((errno.EPERM, errno.EACCES, errno.ENODEV, errno.ENXIO))
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, in the order of COMMANDS."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(COMMANDS[cmd_name][0])
+        found: click.Command = getattr(module, cmd_name)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list for `--help` without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 well, 1 failed, 2 wrong usage, 3 a privilege or device is missing. "
+    'Completion: eval "$(lastack completion bash)".',
+)
+@click.version_option(__version__, prog_name="lastack")
+def lastack() -> None:
+    """TCP you can see, run, rehearse and prove."""
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    print(f"lastack: {message}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command and leave the process with its exit code."""
+    try:
+        result = lastack.main(arguments, prog_name="lastack", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        raise SystemExit(USAGE) from None
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "lastack"
+        _leave(f"{error.format_message()} (see {where} --help)", USAGE)
+    except click.ClickException as error:
+        _leave(error.format_message(), error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        raise SystemExit(INTERRUPTED) from None
+    except BrokenPipeError:
+        # Whoever read our output has enough; Python must not complain again when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(FAILED) from None
+    except OSError as error:
+        code = NO_PRIVILEGE if error.errno in _PRIVILEGE_ERRORS else FAILED
+        name = f": {error.filename}" if error.filename else ""
+        _leave(f"{error.strerror or error}{name}", code)
+    raise SystemExit(result if isinstance(result, int) else 0)
