@@ -10,6 +10,7 @@ Needs root (CAP_NET_ADMIN) but no other program.
 import errno
 import ipaddress
 import struct
+import time
 from contextlib import suppress
 from typing import Final
 
@@ -29,6 +30,7 @@ from lastack.link.netlink import (
     address_generation,
     address_message,
     attribute,
+    is_local,
     link_message,
     link_state,
     no_address_generation,
@@ -38,6 +40,8 @@ from lastack.link.tun import set_queue_length
 
 IFF_UP: Final = 0x1
 
+_NAP: Final = 0.001
+_PATIENCE: Final = 2000
 _GONE: Final = (errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENXIO)
 
 
@@ -103,6 +107,7 @@ class KernelSide:
                         route_message(found.index, packed, network.prefixlen, gateway),
                         f"route {network}",
                     )
+                self._wait_until_usable(netlink)
         except LastackError as error:
             raise _clearer(error, self.name) from None
         if self.queue:
@@ -132,6 +137,14 @@ class KernelSide:
                 raise
         else:
             self._undo.append((remove, body))
+
+    def _wait_until_usable(self, netlink: Netlink) -> None:
+        """Wait for the route to each new IPv6 address: until then its packets would be lost."""
+        for address in self.addresses:
+            patience = _PATIENCE
+            while address.version == 6 and patience > 0 and not is_local(netlink, address.packed):
+                time.sleep(_NAP)
+                patience -= 1
 
     def remove(self) -> None:
         """Take away what was made; harmless when repeated or when the device has vanished."""

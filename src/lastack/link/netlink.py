@@ -6,7 +6,7 @@ import socket
 import struct
 from typing import Final
 
-from lastack.errors import error_for
+from lastack.errors import LastackError, error_for
 
 NLM_F_REQUEST: Final = 0x001
 NLM_F_ACK: Final = 0x004
@@ -21,6 +21,7 @@ RTM_NEWADDR: Final = 20
 RTM_DELADDR: Final = 21
 RTM_NEWROUTE: Final = 24
 RTM_DELROUTE: Final = 25
+RTM_GETROUTE: Final = 26
 
 IFLA_MTU: Final = 4
 IFLA_TXQLEN: Final = 13
@@ -37,6 +38,7 @@ RTPROT_STATIC: Final = 4
 RT_SCOPE_UNIVERSE: Final = 0
 RT_SCOPE_LINK: Final = 253
 RTN_UNICAST: Final = 1
+RTN_LOCAL: Final = 2
 
 ADDR_GEN_MODE_NONE: Final = 1
 
@@ -127,7 +129,7 @@ class Netlink:
         """
         self._sequence += 1
         flags |= NLM_F_REQUEST
-        if kind != RTM_GETLINK:
+        if kind not in (RTM_GETLINK, RTM_GETROUTE):
             flags |= NLM_F_ACK
         size = _HEADER.size + len(body)
         self._socket.send(_HEADER.pack(size, kind, flags, self._sequence, 0) + body)
@@ -174,11 +176,23 @@ def link_state(netlink: Netlink, name: str) -> LinkState:
     return LinkState(index, flags, mtu)
 
 
+def is_local(netlink: Netlink, address: bytes) -> bool:
+    """Return whether the kernel takes packets to this address for its own by now."""
+    family = socket.AF_INET if len(address) == 4 else socket.AF_INET6
+    body = _ROUTE.pack(family, len(address) * 8, 0, 0, 0, 0, 0, 0, 0)
+    try:
+        answer = netlink.ask(RTM_GETROUTE, body + attribute(RTA_DST, address))
+    except LastackError:
+        return False
+    kind: int = _ROUTE.unpack_from(answer)[7]
+    return kind == RTN_LOCAL
+
+
 def address_generation(name: str) -> int:
     """Return how a device makes its own IPv6 addresses (addr_gen_mode), 0 if unknown."""
     path = os.path.join("/proc/sys/net/ipv6/conf", name, "addr_gen_mode")
     try:
-        with open(path, encoding="ascii") as file:
+        with open(path, "rb") as file:
             return int(file.read())
     except (OSError, ValueError):
         return 0
