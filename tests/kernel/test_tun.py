@@ -8,10 +8,11 @@ import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from ipaddress import ip_address
 
 import pytest
-from kernel.by_hand import (
+from by_hand import (
     KERNEL_V4,
     KERNEL_V6,
     MSS,
@@ -22,13 +23,15 @@ from kernel.by_hand import (
     ones_complement,
     wait_for,
 )
-from kernel.conftest import DeviceMaker, Namespace
+from namespaces import Namespace
+
 from lastack.errors import DeviceUnavailable
 from lastack.link.kernel_side import KernelSide
 from lastack.link.tun import TunLink
 from lastack.wire.checksum import finish
 from lastack.wire.packet import CHECKSUM_OWED, CHECKSUM_PRESENT, Packet
 
+DeviceMaker = Callable[..., TunLink]
 BOTH = pytest.mark.parametrize("ours, theirs", [(OURS_V4, KERNEL_V4), (OURS_V6, KERNEL_V6)])
 DATA = os.urandom(300_000)
 TUNSETPERSIST = 0x400454CB

@@ -1,8 +1,13 @@
 """Links around links: a recorder, a counter and a filter. What is inside does not know."""
 
+import os
+import time
 from collections.abc import Callable
+from typing import BinaryIO
 
 from lastack.link.base import Link
+from lastack.wire.capture import INBOUND, LINKTYPE_RAW, OUTBOUND, CaptureWriter
+from lastack.wire.checksum import finish
 from lastack.wire.packet import Packet
 
 
@@ -104,3 +109,66 @@ class Filtered(Wrapper):
             self.stopped_out += 1
             return True
         return self.inner.send(packet)
+
+
+class Recorded(Wrapper):
+    """Records what passes in a pcapng file, given as a path or as an open binary file.
+
+    Checksums that the device would make are filled in; a super-segment is one record, as it passed.
+    `clock` gives nanoseconds since the epoch (or any other zero: a simulation gives its own).
+    `close()` closes the file if it was given as a path, and the inner link.
+    """
+
+    clock: Callable[[], int]
+    records: int
+    _writer: CaptureWriter
+    _file: BinaryIO
+    _ours: bool
+
+    def __init__(
+        self,
+        inner: Link,
+        destination: str | os.PathLike[str] | BinaryIO,
+        clock: Callable[[], int] = time.time_ns,
+        name: str = "",
+    ) -> None:
+        super().__init__(inner)
+        self.clock = clock
+        self.records = 0
+        self._ours = isinstance(destination, (str, os.PathLike))
+        if isinstance(destination, (str, os.PathLike)):
+            self._file = open(destination, "wb")  # noqa: SIM115 - closed by close()
+        else:
+            self._file = destination
+        self._writer = CaptureWriter(self._file, LINKTYPE_RAW, name)
+
+    def receive(self) -> Packet | None:
+        """Return the next packet, recorded as inbound."""
+        packet = self.inner.receive()
+        if packet is not None:
+            self._record(packet, INBOUND)
+        return packet
+
+    def send(self, packet: Packet) -> bool:
+        """Send a packet and record it as outbound; what finds no room is not recorded yet."""
+        if not self.inner.send(packet):
+            return False
+        self._record(packet, OUTBOUND)
+        return True
+
+    def flush(self) -> None:
+        """Hand to the system what has been recorded."""
+        self._writer.flush()
+
+    def close(self) -> None:
+        """End the recording and close the inner link; harmless when repeated."""
+        if not self._file.closed:
+            self._writer.flush()
+            if self._ours:
+                self._file.close()
+        self.inner.close()
+
+    def _record(self, packet: Packet, direction: int) -> None:
+        if not self._file.closed:
+            self._writer.write(finish(packet), self.clock(), direction)
+            self.records += 1
