@@ -1,0 +1,403 @@
+"""The path down: a packet arrives, and goes to its connection, or stops for a reason with a name.
+
+Plain packets (IPv4 without options, IPv6 without extension headers, whole, TCP) take the short way:
+one slice of the packet is the key, and the Segment is the only object made. All others are read by
+`wire.ip4` and `wire.ip6` first and then go the same way.
+
+Order of those who may be meant: connection, TIME-WAIT entry, listener, nobody.
+"""
+
+from typing import Final
+
+from lastack.stack import icmp
+from lastack.stack.demux import Slot
+from lastack.stack.host import Host
+from lastack.stack.listener import Listener, Verdict
+from lastack.tcp.replies import reset_for
+from lastack.tcp.states import CLOSED, LISTEN, TIME_WAIT, Cause
+from lastack.tcp.time_wait import TimeWait, time_wait_segment
+from lastack.wire.address import Endpoint
+from lastack.wire.checksum import checksum_holds
+from lastack.wire.ip4 import Ip4, decode_ip4, return_route, source_route
+from lastack.wire.ip6 import Ip6, decode_ip6
+from lastack.wire.packet import CHECKSUM_PRESENT, Packet
+from lastack.wire.segment import ACK, RST, SYN, Segment, decode_segment
+from lastack.wire.stop import Stop
+
+_TCP: Final = 6
+
+
+def packet_arrives(host: Host, packet: Packet, now: int) -> Stop | None:
+    """Take one IP packet; return why it went no further than here, None when it was welcome."""
+    if packet.parts:
+        packet = _whole(packet)
+    data = packet.data
+    start = packet.start
+    end = packet.end
+    counters = host.counters
+    counters.packets_in += 1
+    counters.octets_in += end - start
+    if end - start < 20:
+        stop: Stop | None = Stop.NOT_IP if end <= start else Stop.TRUNCATED
+    elif (
+        data[start] == 0x45
+        and data[start + 9] == _TCP
+        and not data[start + 6] & 0x3F
+        and not data[start + 7]
+    ):
+        stop = _plain_ip4(host, packet, data, start, end, now)
+    elif data[start] >> 4 == 6 and end - start >= 40 and data[start + 6] == _TCP:
+        stop = _plain_ip6(host, packet, data, start, end, now)
+    elif data[start] >> 4 == 4:
+        stop = _other_ip4(host, packet, data, start, end, now)
+    else:
+        stop = _other_ip6(host, packet, data, start, end, now)
+    if stop is not None:
+        counters.stops[stop] += 1
+    return stop
+
+
+def _whole(packet: Packet) -> Packet:
+    """Return a packet that came in parts as one piece, as those that come from a device are."""
+    return Packet(
+        packet.to_bytes(),
+        gso_size=packet.gso_size,
+        checksum=packet.checksum,
+        checksum_start=packet.checksum_start,
+        checksum_offset=packet.checksum_offset,
+    )
+
+
+def _plain_ip4(
+    host: Host, packet: Packet, data: bytes, start: int, end: int, now: int
+) -> Stop | None:
+    whole = start + (data[start + 2] << 8 | data[start + 3])
+    if whole > end:
+        return Stop.TRUNCATED
+    if whole < start + 20:
+        return Stop.BAD_IP_HEADER
+    addresses = 0
+    if packet.checksum == CHECKSUM_PRESENT:
+        if int.from_bytes(data[start : start + 20], "big") % 65535:
+            return Stop.BAD_IP_CHECKSUM
+        addresses = int.from_bytes(data[start + 12 : start + 20], "big")
+    key = data[start + 12 : start + 24]
+    return _tcp(host, packet, key, 4, addresses, start + 20, whole, data[start + 1] & 3, now)
+
+
+def _plain_ip6(
+    host: Host, packet: Packet, data: bytes, start: int, end: int, now: int
+) -> Stop | None:
+    whole = start + 40 + (data[start + 4] << 8 | data[start + 5])
+    if whole > end:
+        return Stop.TRUNCATED
+    addresses = 0
+    if packet.checksum == CHECKSUM_PRESENT:
+        addresses = int.from_bytes(data[start + 8 : start + 40], "big")
+    key = data[start + 8 : start + 44]
+    ecn = data[start + 1] >> 4 & 3
+    return _tcp(host, packet, key, 16, addresses, start + 40, whole, ecn, now)
+
+
+def _other_ip4(
+    host: Host, packet: Packet, data: bytes, start: int, end: int, now: int
+) -> Stop | None:
+    """IPv4 with options, in fragments, or carrying something else than TCP."""
+    header = decode_ip4(data, start, end, packet.checksum != CHECKSUM_PRESENT)
+    if not isinstance(header, Ip4):
+        return header
+    if header.protocol != _TCP:
+        stop = _address_stop(host, header.source, header.destination)
+        if stop is not None:
+            return Stop.NOT_OURS if stop is Stop.SYN_TO_MANY else stop
+    if header.is_fragment:
+        return _fragment(host, header, data, start, now)
+    if header.protocol == icmp.ICMP4:
+        return icmp.icmp4_arrives(host, header, data, now)
+    if header.protocol != _TCP:
+        icmp.refuse4(host, header, data, start, now)
+        return Stop.UNKNOWN_PROTOCOL
+    route = source_route(header.options) if header.options else None
+    if route is not None and not route.complete:
+        return Stop.BAD_IP_OPTION  # we are one of its hops, and do not forward
+    key = _key(header, data)
+    hops: tuple[bytes, ...] = ()
+    back = return_route(header) if route is not None else None
+    if back is not None:
+        hops = (back.first_hop, *_between(back.options))
+    addresses = int.from_bytes(header.source + header.destination, "big")
+    return _tcp(
+        host, packet, key, 4, addresses, header.payload_start, header.payload_end,
+        header.ecn, now, hops,
+    )  # fmt: skip
+
+
+def _between(options: bytes) -> tuple[bytes, ...]:
+    """Return the hops of a return route but for the first (which is the header's) and the last."""
+    route = source_route(options)
+    return route.addresses[:-1] if route is not None else ()
+
+
+def _other_ip6(
+    host: Host, packet: Packet, data: bytes, start: int, end: int, now: int
+) -> Stop | None:
+    """IPv6 with extension headers, in fragments, or carrying something else; or no IP at all."""
+    header = decode_ip6(data, start, end)
+    if not isinstance(header, Ip6):
+        if header in (Stop.BAD_EXTENSION, Stop.UNKNOWN_PROTOCOL):
+            icmp.complain6(host, data, start, end, now)
+        return header
+    if header.protocol != _TCP:
+        stop = _address_stop(host, header.source, header.destination)
+        if stop is not None:
+            return Stop.NOT_OURS if stop is Stop.SYN_TO_MANY else stop
+    if header.is_fragment:
+        return _fragment(host, header, data, start, now)
+    if header.protocol == icmp.ICMP6:
+        return icmp.icmp6_arrives(host, header, data, now)
+    if header.protocol != _TCP:
+        icmp.refuse6(host, header, data, start, now)
+        return Stop.UNKNOWN_PROTOCOL
+    addresses = int.from_bytes(header.source + header.destination, "big")
+    return _tcp(
+        host, packet, _key(header, data), 16, addresses, header.payload_start,
+        header.payload_end, header.ecn, now,
+    )  # fmt: skip
+
+
+def _key(header: Ip4 | Ip6, data: bytes) -> bytes:
+    """Return the key where addresses and ports do not stand side by side."""
+    ports = data[header.payload_start : min(header.payload_start + 4, header.payload_end)]
+    return header.source + header.destination + ports
+
+
+def _fragment(
+    host: Host, header: Ip4 | Ip6, data: bytes, start: int, now: int
+) -> Stop | None:
+    """Keep a fragment; the last one missing makes a packet that arrives like any other."""
+    if not host.routes.is_ours(header.destination) and not host.listeners.claims(
+        header.destination
+    ):
+        return Stop.NOT_OURS
+    whole = host.fragments.arrives(header, data, start, now)
+    if isinstance(whole, Stop):
+        return whole
+    host.counters.packets_in -= 1  # it has been counted in pieces
+    host.counters.octets_in -= len(whole)
+    stop = packet_arrives(host, Packet(whole), now)
+    if stop is not None:
+        host.counters.stops[stop] -= 1
+    return stop
+
+
+def _tcp(
+    host: Host,
+    packet: Packet,
+    key: bytes,
+    width: int,
+    addresses: int,
+    start: int,
+    end: int,
+    ecn: int,
+    now: int,
+    hops: tuple[bytes, ...] = (),
+) -> Stop | None:
+    """Take the segment in data[start:end]; addresses have `width` octets and the sum `addresses`."""
+    slot = host.demux.slots.get(key)
+    if slot is None and key not in host.time_wait_table.entries:
+        stop = _address_stop(host, key[:width], key[width : 2 * width])
+        if stop is not None:
+            return _many(packet.data, start, end) if stop is Stop.SYN_TO_MANY else stop
+    data = packet.data
+    if packet.checksum == CHECKSUM_PRESENT and not checksum_holds(
+        data, start, end, addresses + _TCP + end - start
+    ):
+        return Stop.BAD_CHECKSUM if end - start >= 20 else Stop.BAD_TCP_HEADER  # MUST-3
+    segment = decode_segment(data, start, end)
+    if not isinstance(segment, Segment):
+        return segment
+    segment.gso_size = packet.gso_size
+    segment.ecn = ecn
+    host.counters.segments_in += 1
+    if slot is None:
+        return _stranger(host, key, width, segment, hops, now)
+    if hops and hops != slot.hops:  # a later route overrides an earlier one (SHLD-24)
+        slot.hops = hops
+        slot.path = None
+    connection = slot.connection
+    before = connection.state
+    if before is CLOSED or (before is TIME_WAIT and segment.flags & SYN):
+        if _makes_way(host, slot, now):
+            return _stranger(host, key, width, segment, hops, now)
+    try:
+        stop = connection.segment_arrives(segment, now)
+    except Exception as error:  # noqa: BLE001 - our mistake must not end the stack
+        stop = host.broken(slot, error, now)
+    if host.trace is not None:
+        host.trace(now, "in", connection, segment, before, stop)
+    host.settle(slot, now)
+    return stop
+
+
+def _many(data: bytes, start: int, end: int) -> Stop:
+    """Return the name for a segment to or from a group or a broadcast address (MUST-57)."""
+    if end - start >= 20 and data[start + 13] & SYN:
+        return Stop.SYN_TO_MANY
+    return Stop.BAD_SOURCE
+
+
+def _address_stop(host: Host, source: bytes, destination: bytes) -> Stop | None:
+    """Return what is wrong with a packet's addresses, None when it may have been meant for us.
+
+    SYN_TO_MANY stands for anything sent to a group; the caller finds the better name.
+    """
+    routes = host.routes
+    if routes.is_bad_source(source):
+        return Stop.SYN_TO_MANY if routes.is_many(source) else Stop.BAD_SOURCE
+    if routes.is_ours(destination):
+        # From ourselves, over a wire: nobody honest (unless we have talked to ourselves).
+        return Stop.BAD_SOURCE if routes.is_ours(source) and not host.looping else None
+    if routes.is_many(destination):
+        return Stop.SYN_TO_MANY
+    return None if host.listeners.claims(destination) else Stop.NOT_OURS
+
+
+def _makes_way(host: Host, slot: Slot, now: int) -> bool:
+    """A SYN for a connection in TIME-WAIT, or anything for one in CLOSED: let it leave the table.
+
+    True when the key is free now, or is that of a TIME-WAIT entry.
+    """
+    connection = slot.connection
+    if connection.state is CLOSED and connection.wants_output:
+        return False  # its reset has not been pulled yet
+    if connection.state is TIME_WAIT and not slot.reopens:
+        host.keep_time_wait(slot, now)
+        return True
+    host.forget(slot)
+    return True
+
+
+def _stranger(
+    host: Host, key: bytes, width: int, segment: Segment, hops: tuple[bytes, ...], now: int
+) -> Stop | None:
+    """A segment for no connection: for TIME-WAIT, for a listener, or for nobody."""
+    entry = host.time_wait_table.entries.get(key)
+    reopens = False
+    if entry is not None:
+        stop = _time_wait(host, key, entry, segment, now)
+        if stop is not None:
+            return stop
+        reopens = True
+    if segment.source_port == 0 or segment.destination_port == 0:
+        return Stop.BAD_TCP_PORT
+    remote = Endpoint(key[:width], segment.source_port)
+    local = Endpoint(key[width : 2 * width], segment.destination_port)
+    listener = host.listeners.find(
+        local.address, local.port, host.routes.is_ours(local.address)
+    )
+    if listener is not None:
+        stop, slot = _listen(host, listener, local, remote, segment, reopens, hops, now)
+        if host.trace is not None:
+            child = slot.connection if slot is not None else None
+            host.trace(now, "in", child, segment, LISTEN, stop)
+        if slot is not None:
+            host.settle(slot, now)
+        return stop
+    stop = Stop.RST_TO_NOBODY if segment.flags & RST else Stop.NO_CONNECTION
+    if host.trace is not None:
+        host.trace(now, "in", None, segment, CLOSED, stop)
+    _reset(host, local, remote, segment, now)
+    return stop
+
+
+def _reset(host: Host, local: Endpoint, remote: Endpoint, segment: Segment, now: int) -> None:
+    """Answer with a reset, at a bounded rate (RFC 9293 3.10.7.1)."""
+    reset = reset_for(segment)
+    if reset is None:
+        return
+    if host.may_answer(now):
+        host.reply(local.address, remote.address, reset, now)
+    else:
+        host.counters.resets_held_back += 1
+
+
+def _time_wait(
+    host: Host, key: bytes, entry: TimeWait, segment: Segment, now: int
+) -> Stop | None:
+    """Give a segment to a TIME-WAIT entry; None when it is a SYN that may open the 4-tuple again."""
+    stop = time_wait_segment(entry, segment, now, host.config)
+    if stop is None:
+        listener = host.listeners.find(
+            entry.local.address, entry.local.port, host.routes.is_ours(entry.local.address)
+        )
+        if listener is not None:
+            return None
+        stop = Stop.SYN_IN_TIME_WAIT  # nobody to open it for
+        _reset(host, entry.local, entry.remote, segment, now)
+    if host.trace is not None:
+        host.trace(now, "in", None, segment, TIME_WAIT, stop)
+    if entry.reply is not None:
+        host.reply(entry.local.address, entry.remote.address, entry.reply, now)
+        entry.reply = None
+    if stop is Stop.RESET:
+        host.time_wait_table.remove(key)
+        host.time_wait_over(entry.number, Cause.RESET, now)
+    return stop
+
+
+def _listen(
+    host: Host,
+    listener: Listener,
+    local: Endpoint,
+    remote: Endpoint,
+    segment: Segment,
+    reopens: bool,
+    hops: tuple[bytes, ...],
+    now: int,
+) -> tuple[Stop | None, Slot | None]:
+    """SEGMENT ARRIVES in LISTEN (RFC 9293 3.10.7.2); gives the child that a SYN has made."""
+    if segment.flags & RST:
+        return Stop.RST_IN_LISTEN, None
+    if segment.flags & ACK:
+        _reset(host, local, remote, segment, now)
+        return Stop.ACK_IN_LISTEN, None
+    if not segment.flags & SYN:
+        return Stop.NO_SYN_IN_LISTEN, None
+    if listener.inspect is not None:
+        verdict = _inspect(host, listener, local, remote, segment)
+        if verdict is Verdict.REJECT:
+            _reset(host, local, remote, segment, now)
+            return Stop.SYN_REJECTED, None
+        if verdict is not Verdict.ACCEPT:
+            return Stop.SYN_IGNORED, None
+    if listener.accept_queue_full:
+        return Stop.ACCEPT_QUEUE_FULL, None
+    if listener.syn_queue_full:
+        return Stop.SYN_QUEUE_FULL, None
+    interface = host.routes.towards(remote.address)
+    if interface is None:
+        return Stop.NO_ROUTE, None
+    slot = host.create(local, remote, interface, listener.config, listener, hops, now)
+    slot.reopens = reopens
+    child = slot.connection
+    host.counters.opened_passively += 1
+    listener.born(child)
+    try:
+        child.open_passive(now)
+        return child.segment_arrives(segment, now), slot
+    except Exception as error:  # noqa: BLE001
+        return host.broken(slot, error, now), slot
+
+
+def _inspect(
+    host: Host, listener: Listener, local: Endpoint, remote: Endpoint, segment: Segment
+) -> Verdict:
+    """Ask whoever inspects SYNs; one that raises has not accepted."""
+    assert listener.inspect is not None
+    try:
+        return listener.inspect(segment, local, remote)
+    except Exception:  # noqa: BLE001 - a packet must not be able to make us raise
+        if host.config.strict:
+            raise
+        host.counters.stops[Stop.INTERNAL] += 1
+        return Verdict.IGNORE

@@ -1,0 +1,324 @@
+"""The state of one host, and what follows whenever one of its connections has changed.
+
+`Host` is the data that the chapters share: `arrive` (packets in), `icmp`, `depart` (packets out) and
+the facade, `stack.Stack`. Nothing here looks at a clock, and nothing ever goes through all
+connections: a connection that changed is settled at once, by itself.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from lastack.chance import Random
+from lastack.stack.counters import Counters
+from lastack.stack.demux import Demux, Slot, key_of
+from lastack.stack.fragments import Fragments
+from lastack.stack.ip import Path, encode
+from lastack.stack.isn import SequenceNumbers
+from lastack.stack.listener import Keeper, Listener, Listeners
+from lastack.stack.mtus import PathMtus
+from lastack.stack.ports import Ports
+from lastack.stack.routes import Interface, Routes
+from lastack.stack.schedule import Schedule
+from lastack.stack.time_waits import TimeWaits
+from lastack.tcp.config import Config
+from lastack.tcp.connection import Connection
+from lastack.tcp.events import Event, StateChanged
+from lastack.tcp.states import CLOSED, LISTEN, SYN_RECEIVED, TIME_WAIT, Cause, State, transition
+from lastack.units import SECOND
+from lastack.wire.address import Endpoint
+from lastack.wire.packet import Packet
+from lastack.wire.segment import Segment
+from lastack.wire.stop import Stop
+
+MOST_REPLIES: Final = 256
+"""Packets of the stack's own (resets, echo replies ...) that wait to be pulled, at most."""
+MOST_EVENTS: Final = 65536
+"""Events kept for whoever collects them; the oldest go first."""
+_HEADERS: Final = 120
+"""Room for the longest IPv6 or IPv4 header and TCP header in front of a super-segment."""
+
+Trace = Callable[[int, str, Connection | None, Segment, State, Stop | None], None]
+"""Called with (now, "in" or "out", connection, segment, state before, stop)."""
+
+
+class Host(Keeper):
+    """Everything that one host knows; see `lastack.stack.stack.Stack` for what it does."""
+
+    config: Config
+    routes: Routes
+    numbers: SequenceNumbers
+    ports: Ports
+    demux: Demux
+    listeners: Listeners
+    schedule: Schedule
+    time_wait_table: TimeWaits
+    fragments: Fragments
+    mtus: PathMtus
+    replies: deque[Packet]
+    ready: deque[Slot]
+    turn: int
+    noticed: list[Slot]
+    noticed_listeners: list[Listener]
+    counters: Counters
+    trace: Trace | None
+    ident: int
+    outgoing: int
+    looping: bool
+    _events: deque[Event]
+    _next_number: int
+    _budget_second: int
+    _budget_used: int
+
+    def __init__(self, interfaces: list[Interface], config: Config, random: Random) -> None:
+        self.config = config
+        self.routes = Routes(interfaces)
+        self.numbers = SequenceNumbers(random)
+        self.ports = Ports(config.ports, random)
+        self.demux = Demux()
+        self.listeners = Listeners()
+        self.schedule = Schedule(self.demux)
+        self.time_wait_table = TimeWaits()
+        self.fragments = Fragments()
+        self.mtus = PathMtus()
+        self.replies = deque()
+        self.ready = deque()
+        self.turn = 0
+        self.noticed = []
+        self.noticed_listeners = []
+        self.counters = Counters()
+        self.trace = None
+        self.ident = random.getrandbits(16)
+        self.outgoing = 0
+        self.looping = False
+        self._events = deque(maxlen=MOST_EVENTS)
+        self._next_number = 0
+        self._budget_second = -1
+        self._budget_used = 0
+
+    # connections come, change and go
+
+    def new_number(self) -> int:
+        """Return a number that no connection or listener of this stack has had."""
+        self._next_number += 1
+        return self._next_number
+
+    def create(
+        self,
+        local: Endpoint,
+        remote: Endpoint,
+        interface: Interface,
+        config: Config,
+        listener: Listener | None,
+        hops: tuple[bytes, ...],
+        now: int,
+    ) -> Slot:
+        """Make a connection in CLOSED and its place in the table."""
+        key = key_of(local, remote)
+        iss, ts_offset = self.numbers.choose(key, now)
+        mtu = min(interface.mtu, self.mtus.get(remote.address, now))
+        if hops:
+            mtu -= 4 + 4 * len(hops)  # Eff.snd.MSS takes IP options into account (MUST-67)
+        divides = interface.tso4 if len(local.address) == 4 else interface.tso6
+        max_size = max(0, interface.max_size - _HEADERS) if divides and not hops else 0
+        connection = Connection(
+            self.new_number(), local, remote, config, iss, ts_offset, mtu, max_size
+        )
+        slot = Slot(key, connection, listener)
+        slot.hops = hops
+        self.demux.add(slot)
+        return slot
+
+    def settle(self, slot: Slot, now: int) -> None:
+        """A connection has changed: queue its output, its timer and its notices, or forget it."""
+        self.note(slot)
+        connection = slot.connection
+        state = connection.state
+        if connection.wants_output:
+            if not slot.queued:
+                slot.queued = True
+                self.ready.append(slot)
+        elif (state is CLOSED or state is TIME_WAIT or state is LISTEN) and self.retire(slot, now):
+            return
+        self.schedule.add(slot, connection.next_deadline())
+
+    def note(self, slot: Slot) -> None:
+        """Collect what a connection has to tell: events, notices, the end of its handshake."""
+        connection = slot.connection
+        if connection.events:
+            self._events.extend(connection.take_events())
+        if slot.listener is not None:
+            self._settle_child(slot, slot.listener, connection.state)
+        elif connection.notices and not slot.noticed:
+            slot.noticed = True
+            self.noticed.append(slot)
+
+    def _settle_child(self, slot: Slot, listener: Listener, state: State) -> None:
+        """See whether a child has finished its handshake, or has ended before anybody took it."""
+        if state is SYN_RECEIVED:
+            return
+        child = slot.connection
+        if state is CLOSED or state is LISTEN or (state is TIME_WAIT and slot.reopens):
+            listener.gone(child)
+            slot.listener = None
+            return
+        if slot.reopens:
+            slot.reopens = False
+            self.time_wait_table.remove(slot.key)
+        if child.number in listener.children:
+            if not listener.notices:
+                self.noticed_listeners.append(listener)
+            listener.grown(child)
+
+    def retire(self, slot: Slot, now: int) -> bool:
+        """Take a connection that has nothing more to send out of the table, if it is over.
+
+        A TIME-WAIT whose user has closed becomes a small entry. One whose user has not stays a
+        connection, because that user may still read from it.
+        """
+        connection = slot.connection
+        if connection.state is TIME_WAIT and not slot.reopens:
+            if not connection.orphan:
+                return False
+            self.keep_time_wait(slot, now)
+            return True
+        self.forget(slot)
+        return True
+
+    def forget(self, slot: Slot) -> None:
+        """Take a connection out of the table, whatever its state; its listener too lets go."""
+        if self.demux.remove(slot):
+            self.schedule.forget(slot)
+            if slot.listener is not None:
+                slot.listener.gone(slot.connection)
+                slot.listener = None
+
+    def keep_time_wait(self, slot: Slot, now: int) -> None:
+        """Make a small entry of a connection in TIME-WAIT; a full table loses its oldest."""
+        connection = slot.connection
+        self.forget(slot)
+        limit = self.config.max_time_wait
+        while limit > 0 and len(self.time_wait_table.entries) >= limit:
+            oldest = self.time_wait_table.remove_oldest()
+            if oldest is None:
+                break
+            self.counters.time_waits_evicted += 1
+            self.time_wait_over(oldest.number, Cause.ABORT, now)
+        entry = connection.release_time_wait()
+        self.counters.time_waits += 1
+        if limit > 0:
+            self.time_wait_table.add(slot.key, entry)
+        else:
+            self.counters.time_waits_evicted += 1
+            self.time_wait_over(connection.number, Cause.ABORT, now)
+
+    def time_wait_over(self, number: int, cause: Cause, now: int) -> None:
+        """Tell that a TIME-WAIT of the table has become CLOSED."""
+        row = transition(TIME_WAIT, cause)
+        assert row is not None
+        self._events.append(
+            StateChanged(now, number, row.state, row.to, cause, row.section, "")
+        )
+
+    def broken(self, slot: Slot, error: Exception, now: int) -> Stop:
+        """Our own mistake on one connection: abort it, count it, live on; raise when strict."""
+        if self.config.strict or slot.connection.config.strict:
+            raise error
+        try:
+            slot.connection.abort(now)
+        except Exception:  # noqa: BLE001 - the peer must not make us raise, not even twice
+            self.forget(slot)
+        return Stop.INTERNAL
+
+    # a listener's wishes
+
+    def child_accepted(self, connection: Connection) -> None:
+        slot = self.demux.numbers.get(connection.number)
+        if slot is not None:
+            slot.listener = None
+            if connection.notices and not slot.noticed:
+                slot.noticed = True
+                self.noticed.append(slot)
+
+    def child_abandoned(self, connection: Connection, now: int) -> None:
+        slot = self.demux.numbers.get(connection.number)
+        if slot is not None:
+            slot.listener = None
+            self.counters.children_reset += 1
+            connection.abort(now)
+            connection.notices = 0
+            self.settle(slot, now)
+
+    def listener_closed(self, listener: Listener) -> None:
+        self.listeners.remove(listener)
+        if listener.binding is not None:
+            listener.binding.listening = False
+            if not listener.binding_lent:
+                self.ports.release(listener.binding)
+
+    # packets of the stack's own
+
+    def path_of(self, slot: Slot) -> Path | None:
+        """Return the connection's path, made when there is none; None without a route any more."""
+        if slot.path is None:
+            connection = slot.connection
+            config = connection.config
+            interface = self.routes.towards(connection.remote.address)
+            if interface is not None:
+                slot.path = Path(
+                    interface,
+                    connection.local.address,
+                    connection.remote.address,
+                    config.ttl,
+                    config.dscp,
+                    config.path_mtu_discovery,
+                    slot.hops,
+                )
+        return slot.path
+
+    def next_ident(self, count: int) -> int:
+        """Return an IPv4 identification with `count` - 1 more behind it that nobody else gets."""
+        ident = self.ident
+        self.ident = (ident + count) & 0xFFFF
+        return ident
+
+    def reply(self, source: bytes, destination: bytes, segment: Segment, now: int) -> None:
+        """Queue a segment that no connection sends: from one address of ours to another host."""
+        interface = self.routes.towards(destination)
+        if interface is None:
+            return
+        config = self.config
+        path = Path(
+            interface, source, destination, config.ttl, config.dscp, config.path_mtu_discovery
+        )
+        if self.queue(encode(path, segment, self.next_ident(1))):
+            self.counters.segments_out += 1
+            if segment.flags & 4:
+                self.counters.resets_sent += 1
+            if self.trace is not None:
+                self.trace(now, "out", None, segment, CLOSED, None)
+
+    def queue(self, packet: Packet) -> bool:
+        """Queue a packet of the stack's own; False when too many wait already."""
+        if len(self.replies) >= MOST_REPLIES:
+            self.counters.replies_dropped += 1
+            return False
+        self.replies.append(packet)
+        return True
+
+    def may_answer(self, now: int) -> bool:
+        """Return whether one more reset or ICMP error may be sent in this second, and count it."""
+        second = now // SECOND
+        if second != self._budget_second:
+            self._budget_second = second
+            self._budget_used = 0
+        if self._budget_used >= self.config.max_resets:
+            return False
+        self._budget_used += 1
+        return True
+
+    def take_events(self) -> list[Event]:
+        """Return what has happened since the last call, oldest first."""
+        events = list(self._events)
+        self._events.clear()
+        return events

@@ -1,0 +1,40 @@
+"""The path MTU of each destination, as far as routers have told (RFC 1191 6, RFC 8201 5)."""
+
+from collections import OrderedDict
+from typing import Final
+
+from lastack.units import MINUTE
+
+LIFETIME: Final = 10 * MINUTE
+"""After this a larger packet may be tried again (RFC 1191 6.3)."""
+_MOST: Final = 1024
+_UNLIMITED: Final = 65535
+
+
+class PathMtus:
+    """A bounded cache of (MTU in octets, when to forget it), the oldest going first."""
+
+    known: OrderedDict[bytes, tuple[int, int]]
+
+    def __init__(self) -> None:
+        self.known = OrderedDict()
+
+    def get(self, destination: bytes, now: int) -> int:
+        """Return the MTU of the path to a destination; 65535 where nothing is known."""
+        if not self.known:
+            return _UNLIMITED
+        found = self.known.get(destination)
+        if found is None:
+            return _UNLIMITED
+        if found[1] <= now:
+            del self.known[destination]
+            return _UNLIMITED
+        return found[0]
+
+    def lower(self, destination: bytes, mtu: int, now: int) -> None:
+        """A router has said, and a connection has believed it, that no more than `mtu` gets through."""
+        if mtu < self.get(destination, now):
+            self.known.pop(destination, None)
+            while len(self.known) >= _MOST:
+                self.known.popitem(last=False)
+            self.known[destination] = (mtu, now + LIFETIME)
