@@ -1,7 +1,7 @@
 """Every knob of the machine in one object, with the source of each, and the three presets.
 
-`rfc` is the default and meets every MUST of RFC 9293; `linux` and `freebsd` do what those systems do
-where a peer can see it. A stack has one Config and a connection may have its own:
+`rfc` is the default and meets every MUST of RFC 9293; `linux` and `freebsd` do what those systems
+do where a peer can see it. A stack has one Config and a connection may have its own:
 `config.replace(nagle=False)`. Times are nanoseconds, sizes are octets.
 """
 
@@ -26,6 +26,8 @@ class Config:
     """RFC 7323 2."""
     timestamps: bool = True
     """RFC 7323 3."""
+    require_timestamps: bool = True
+    """Once agreed on, segments without them are dropped (RFC 7323 3.2)."""
     sack: bool = True
     """RFC 2018."""
     dsack: bool = True
@@ -43,6 +45,10 @@ class Config:
     """RFC 9293 3.7.2."""
     min_path_mtu: int = 552
     """Smaller ICMP reports are not believed (RFC 5927 7.2)."""
+    option_order: str = "linux"
+    """How a SYN lists its options: `linux` or `freebsd`."""
+    syn_data: bool = True
+    """Keep data that rides on a SYN until the connection is established (RFC 9293 3.4)."""
     ttl: int = 64
     """RFC 9293 3.9.2, MUST-49."""
     dscp: int = 0
@@ -51,6 +57,8 @@ class Config:
     # sending
     nagle: bool = True
     """RFC 9293 3.7.4, SHLD-7; MUST-17 is this switch."""
+    nagle_minshall: bool = False
+    """Hold a small segment back only while another small one is unacknowledged, as Linux does."""
     initial_window: int = 0
     """Segments of the initial congestion window; 0 is RFC 5681 3.1's two to four."""
     congestion: str = "newreno"
@@ -58,6 +66,11 @@ class Config:
     """RFC 3042."""
     duplicate_acks: int = 3
     """RFC 5681 3.2."""
+
+    probe_with_data: bool = True
+    """A zero-window probe carries one octet of new data (RFC 9293 3.8.6.1)."""
+    cork_timeout: int = 200 * MS
+    """How long a corked partial segment waits at most."""
 
     # acknowledging
     delayed_ack: bool = True
@@ -152,6 +165,10 @@ _LINUX: Final = Config(
     msl=30 * SECOND,
     fin_wait_2_timeout=60 * SECOND,
     icmp_aborts_synchronized=False,
+    require_timestamps=False,
+    syn_data=False,
+    probe_with_data=False,
+    nagle_minshall=True,
     ports=(32768, 60999),
 )
 _FREEBSD: Final = Config(
@@ -167,13 +184,15 @@ _FREEBSD: Final = Config(
     fin_wait_2_timeout=60 * SECOND,
     keepalive_probes=8,
     icmp_aborts_synchronized=False,
+    option_order="freebsd",
+    syn_data=False,
     ports=(10000, 65535),
 )
 PRESETS: Final[dict[str, Config]] = {"rfc": Config(), "linux": _LINUX, "freebsd": _FREEBSD}
 
 
 def preset(name: str) -> Config:
-    """Return a fresh copy of the preset `rfc`, `linux` or `freebsd`; raises ValueError otherwise."""
+    """Return a fresh copy of the preset `rfc`, `linux` or `freebsd`; ValueError otherwise."""
     found = PRESETS.get(name)
     if found is None:
         raise ValueError(f"no preset {name!r}; there are {', '.join(PRESETS)}")

@@ -1,4 +1,4 @@
-"""What a connection has to tell: state changes first of all, and the advice the RFC owes its user."""
+"""What a connection has to tell: its state changes, and the advice the RFC owes its user."""
 
 from enum import IntEnum
 
@@ -62,7 +62,8 @@ class StateChanged:
         self.segment = segment
 
     def __repr__(self) -> str:
-        return f"<{self.time} #{self.connection} {self.state} -> {self.to}: {self.cause} ({self.section})>"
+        move = f"{self.state} -> {self.to}: {self.cause} ({self.section})"
+        return f"<{self.time} #{self.connection} {move}>"
 
 
 class Advised:

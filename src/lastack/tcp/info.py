@@ -1,4 +1,4 @@
-"""The record that every view takes: one connection, as our TCB, a capture or the kernel knows it."""
+"""The record that every view takes: a connection as our TCB, a capture or the kernel knows it."""
 
 from dataclasses import dataclass, field
 

@@ -1,8 +1,8 @@
 """The eleven states, what moves a connection between them, and the table that says where to.
 
 Start reading here. `ROWS` is the whole machine of RFC 9293 3.3.2 and 3.10, one row a transition:
-(from, cause) -> to, and the section that says so. "Stays where it is" is simply not a row. The core,
-the observer, the diagrams and the documents read this one table; nothing else changes a state.
+(from, cause) -> to, and the section that says so. "Stays where it is" is simply not a row. The
+core, the observer, the diagrams and the documents read this one table; nothing else moves a state.
 """
 
 from enum import IntEnum
@@ -82,6 +82,7 @@ _LIFE: Final = (
     Row(_S.SYN_SENT, _C.SYN, _S.SYN_RECEIVED, "3.10.7.3 fourth"),
     Row(_S.SYN_RECEIVED, _C.ACK_OF_SYN, _S.ESTABLISHED, "3.10.7.4 fifth"),
     Row(_S.SYN_RECEIVED, _C.RESET_OF_PASSIVE, _S.LISTEN, "3.10.7.4 second"),
+    Row(_S.SYN_RECEIVED, _C.SYN, _S.LISTEN, "3.10.7.4 fourth"),
     # closing
     Row(_S.LISTEN, _C.CLOSE, _S.CLOSED, "3.10.4"),
     Row(_S.SYN_SENT, _C.CLOSE, _S.CLOSED, "3.10.4"),

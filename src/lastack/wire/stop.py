@@ -63,6 +63,8 @@ class Stop(IntEnum):
     RST_IN_TIME_WAIT = 80
     SYN_IN_TIME_WAIT = 81
     OLD_IN_TIME_WAIT = 82
+    ACK_IN_TIME_WAIT = 83
+    FIN_IN_TIME_WAIT = 84
     # ours
     CLOSED_CONNECTION = 90
     INTERNAL = 91
@@ -124,6 +126,8 @@ SENTENCES: dict[Stop, str] = {
     Stop.RST_IN_TIME_WAIT: "a reset in TIME-WAIT is ignored (RFC 1337)",
     Stop.SYN_IN_TIME_WAIT: "a SYN in TIME-WAIT that may be an old duplicate: answered with an ACK",
     Stop.OLD_IN_TIME_WAIT: "an old segment in TIME-WAIT: answered with an ACK",
+    Stop.ACK_IN_TIME_WAIT: "an acknowledgment in TIME-WAIT changes nothing",
+    Stop.FIN_IN_TIME_WAIT: "the FIN came again: acknowledged, and 2MSL begins anew",
     Stop.CLOSED_CONNECTION: "the connection had already ended",
     Stop.INTERNAL: "our own mistake: the connection was aborted",
 }

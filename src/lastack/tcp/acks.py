@@ -1,0 +1,193 @@
+"""What an ACK means: the fifth step of SEGMENT ARRIVES, synchronized states (3.10.7.4)."""
+
+from lastack.tcp.congestion import AckSample
+from lastack.tcp.events import Advice
+from lastack.tcp.recovery import Acked, Losses, Phase
+from lastack.tcp.replies import wish_challenge
+from lastack.tcp.tcb import WRITABLE, Tcb
+from lastack.units import MS, NEVER, SECOND
+from lastack.wire.segment import ABSENT, FIN, SYN, Segment
+from lastack.wire.seq import add, diff, ge, gt, le, lt
+from lastack.wire.stop import Stop
+
+
+def acceptable(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
+    """Check SEG.ACK; what acknowledges the future or the distant past is answered with an ACK."""
+    snd = tcb.snd
+    ack = segment.ack
+    if gt(ack, snd.nxt):
+        wish_challenge(tcb, now)
+        return Stop.ACK_OF_UNSENT
+    if tcb.config.rfc5961 and lt(ack, add(snd.una, -max(snd.max_wnd, 1))):
+        wish_challenge(tcb, now)
+        return Stop.ACK_TOO_OLD
+    return None
+
+
+def acknowledge(tcb: Tcb, segment: Segment, now: int) -> None:
+    """Digest an acceptable ACK: SND.UNA, RTT, SACK, loss, windows, timers."""
+    snd, sent = tcb.snd, tcb.sent
+    ack = segment.ack
+    advance = diff(ack, snd.una)
+    if advance < 0:
+        return  # an old ACK says nothing new; its text may still be good
+    prior = sent.in_flight
+    had = sent.octets
+    delivered = sent.delivered
+    acked = 0
+    sacked = 0
+    dsack = False
+    if advance:
+        acked = sent.acknowledged(ack, now)
+        snd.advance(ack)
+        tcb.bytes_acked += acked
+        tcb.retries = 0
+        tcb.notices |= WRITABLE
+        _measure(tcb, segment, now)
+        if lt(snd.up, ack):
+            snd.up = ack
+    if segment.sack and tcb.sack_on:
+        if advance == 0:
+            sent.newest = None
+        dsack = _is_dsack(segment, ack)
+        sacked = _take_sack(tcb, segment, dsack, now)
+    window_moved = _update_window(tcb, segment, now)
+    if not had:
+        return
+    duplicate = (
+        advance == 0
+        and segment.length == 0
+        and not window_moved
+        and not segment.flags & (SYN | FIN)
+        and not (dsack and sacked == 0)
+    )
+    if duplicate:
+        tcb.duplicate_acks += 1
+    if acked or sacked or duplicate:
+        said = Acked(ack, snd.nxt, acked, sacked, duplicate, tcb.mss, tcb.sack_on, dsack)
+        _recover(tcb, said, prior, sent.delivered - delivered, now)
+    timers = tcb.timers
+    if not sent.spans:
+        timers.retransmit = NEVER
+        timers.user_timeout = NEVER
+    elif advance:
+        timers.retransmit = now + tcb.rtt.rto
+        if tcb.config.user_timeout:
+            timers.user_timeout = now + tcb.config.user_timeout
+
+
+def _measure(tcb: Tcb, segment: Segment, now: int) -> None:
+    """Sample the round trip: by our records (Karn), else by the echoed timestamp (RFC 7323 4)."""
+    sent = tcb.sent
+    if sent.rtt >= 0 and not sent.resent_acked:
+        tcb.rtt.sample(sent.rtt, tcb.config)
+    elif tcb.ts_on and segment.ts_ecr != ABSENT and segment.ts_ecr != 0:
+        ticks = (tcb.timestamp(now) - segment.ts_ecr) & 0xFFFFFFFF
+        if ticks * MS < 600 * SECOND:
+            tcb.rtt.sample(ticks * MS, tcb.config)
+
+
+def _is_dsack(segment: Segment, ack: int) -> bool:
+    """Return whether the first block reports a duplicate (RFC 2883 4)."""
+    low, high = segment.sack[0]
+    if le(high, ack) or lt(low, ack):
+        return True
+    if len(segment.sack) > 1:
+        outer_low, outer_high = segment.sack[1]
+        return ge(low, outer_low) and le(high, outer_high)
+    return False
+
+
+def _take_sack(tcb: Tcb, segment: Segment, dsack: bool, now: int) -> int:
+    """Mark what the blocks report, if they speak of octets in flight; return what is news."""
+    snd = tcb.snd
+    news = 0
+    for i, (low, high) in enumerate(segment.sack):
+        if i == 0 and dsack:
+            continue
+        if ge(low, snd.una) and lt(low, high) and le(high, snd.nxt):
+            news += tcb.sent.selectively_acknowledged(low, high, now)
+    return news
+
+
+def _update_window(tcb: Tcb, segment: Segment, now: int) -> bool:
+    """Move SND.WND by the newest segment alone (SND.WL1, SND.WL2); return whether it changed."""
+    snd = tcb.snd
+    seq = segment.seq
+    if not (lt(snd.wl1, seq) or (snd.wl1 == seq and le(snd.wl2, segment.ack))):
+        return False
+    window = segment.window << snd.scale
+    snd.wl1 = seq
+    snd.wl2 = segment.ack
+    if window == snd.wnd:
+        if window == 0 and tcb.timers.persist != NEVER:
+            # Still closed, but the peer is alive: probes go on for ever (MUST-37).
+            tcb.retries = 0
+        return False
+    was = snd.wnd
+    snd.wnd = window
+    if window > snd.max_wnd:
+        snd.max_wnd = window
+    if window == 0:
+        tcb.advise(Advice.ZERO_WINDOW, 0, now)
+    elif was == 0:
+        _window_opened(tcb, now)
+    return True
+
+
+def _window_opened(tcb: Tcb, now: int) -> None:
+    """Probing is over; an octet that was sent as a probe and is still unacknowledged goes again."""
+    sent, timers = tcb.sent, tcb.timers
+    tcb.advise(Advice.WINDOW_OPEN, tcb.snd.wnd, now)
+    tcb.probes = 0
+    tcb.probe_owed = False
+    if timers.persist == NEVER:
+        return
+    timers.persist = NEVER
+    timers.user_timeout = NEVER
+    if sent.spans:
+        for span in sent.spans:
+            sent.mark_lost(span)
+        tcb.resend_owed = True
+        timers.retransmit = now + tcb.rtt.rto
+
+
+def _recover(tcb: Tcb, said: Acked, prior: int, delivered: int, now: int) -> None:
+    """Tell loss recovery, then the controller, what this ACK said."""
+    recovery, controller = tcb.recovery, tcb.controller
+    if recovery is None or controller is None:
+        return
+    sent = tcb.sent
+    lost_before = sent.lost
+    losses = recovery.on_ack(sent, said, now)
+    if losses is Losses.ENTERED:
+        controller.on_loss(prior, now)
+        tcb.resend_owed = True
+    elif losses is Losses.RECOVERED:
+        controller.on_recovered(sent.in_flight, now)
+    elif sent.lost > lost_before and said.acked:
+        tcb.resend_owed = True
+    in_slow_start = controller.cwnd < controller.ssthresh
+    limited = 2 * prior >= controller.cwnd if in_slow_start else prior + tcb.mss >= controller.cwnd
+    rate = 0
+    app_limited = False
+    newest = sent.newest
+    if newest is not None:
+        elapsed = now - newest.delivered_at
+        app_limited = newest.app_limited
+        if elapsed > 0:
+            rate = (sent.delivered - newest.delivered) * SECOND // elapsed
+    if delivered > 0 or said.acked:
+        controller.on_ack(
+            AckSample(
+                now,
+                delivered,
+                sent.in_flight,
+                prior,
+                sent.rtt,
+                rate,
+                app_limited,
+                limited,
+                recovery.phase is Phase.RECOVERY,
+            )
+        )

@@ -1,0 +1,401 @@
+"""SEGMENT ARRIVES (RFC 9293 3.10.7): eight steps, top to bottom.
+
+A step changes the TCB and notes wishes; none sends. It returns None to go on, or the name of the
+reason why the segment goes no further. The third step, security, is not ours.
+"""
+
+import errno
+
+from lastack.tcp import acks, handshake, time_wait
+from lastack.tcp.events import Advice
+from lastack.tcp.receive import trimmed
+from lastack.tcp.replies import wish_challenge, wish_duplicate, wish_reset
+from lastack.tcp.states import (
+    CLOSED,
+    CLOSING,
+    ESTABLISHED,
+    FIN_WAIT_1,
+    FIN_WAIT_2,
+    LAST_ACK,
+    LISTEN,
+    SYN_RECEIVED,
+    SYN_SENT,
+    TIME_WAIT,
+    Cause,
+)
+from lastack.tcp.tcb import END_OF_STREAM, READABLE, URGENT, Tcb, end_with, enter
+from lastack.units import NEVER, SECOND
+from lastack.wire.segment import ABSENT, ACK, FIN, RST, SYN, URG, Segment
+from lastack.wire.seq import add, diff, ge, gt, le, lt
+from lastack.wire.stop import Stop
+
+_TS_RECENT_LIFE = 24 * 86400 * SECOND
+
+
+def segment_arrives(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
+    """Process one segment; what it asks us to send is pulled from `output` afterwards."""
+    tcb.segments_received += 1
+    state = tcb.state
+    if state is SYN_SENT:
+        return _syn_sent(tcb, segment, now)
+    if state is LISTEN:
+        return handshake.arrives_in_listen(tcb, segment, now)
+    if state is CLOSED:
+        wish_reset(tcb, segment)
+        return Stop.CLOSED_CONNECTION
+    if state is TIME_WAIT:
+        return _time_wait(tcb, segment, now)
+    stop = first_check_sequence(tcb, segment, now)
+    if stop is None and segment.flags & RST:
+        stop = second_check_reset(tcb, segment, now)
+    if stop is None and segment.flags & SYN:
+        stop = fourth_check_syn(tcb, segment, now)
+    if stop is None:
+        stop = fifth_check_ack(tcb, segment, now)
+    if stop is not None:
+        return stop
+    return _rest(tcb, segment, now)
+
+
+def _syn_sent(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
+    stop = handshake.arrives_in_syn_sent(tcb, segment, now)
+    if stop is not None or tcb.state is not ESTABLISHED:
+        return stop
+    if segment.length or segment.flags & (URG | FIN):
+        # The SYN's own place is taken: what follows begins one further on.
+        segment.seq = add(segment.seq, 1)
+        segment.flags &= ~SYN
+        return _rest(tcb, segment, now)
+    return None
+
+
+def _time_wait(tcb: Tcb, segment: Segment, now: int) -> Stop:
+    """TIME-WAIT before a stack has put it in its table: the same function answers."""
+    entry = time_wait.entry_of(tcb, now)
+    stop = time_wait.time_wait_segment(entry, segment, now, tcb.config)
+    if stop is Stop.RESET:
+        end_with(tcb, Cause.RESET, 0, now, segment)
+        return Stop.RESET
+    tcb.timers.time_wait = entry.expires
+    if stop is None or entry.reply is not None:
+        wish_challenge(tcb, now)
+    return Stop.SYN_IN_TIME_WAIT if stop is None else stop
+
+
+def _rest(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
+    """Steps six to eight, for a segment that has passed the first five."""
+    if segment.flags & URG:
+        sixth_check_urgent(tcb, segment, now)
+    stop: Stop | None = None
+    if segment.length:
+        stop = seventh_process_text(tcb, segment, now)
+    if segment.flags & FIN and tcb.state is not CLOSED:
+        eighth_check_fin(tcb, segment, now)
+    return stop
+
+
+# -- first ----------------------------------------------------------------------------------------
+
+
+def first_check_sequence(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
+    """Is any of it inside the window? And is it no old duplicate (PAWS, RFC 7323 5)?"""
+    rcv = tcb.rcv
+    if tcb.ts_on:
+        stop = _check_timestamp(tcb, segment, now)
+        if stop is not None:
+            return stop
+    seq = segment.seq
+    length = segment.seq_length
+    window = rcv.wnd
+    if tcb.state is SYN_RECEIVED and _is_repeated_syn(tcb, segment):
+        return None if segment.flags & ACK else Stop.REPEATED_SYN
+    if length == 0:
+        good = seq == rcv.nxt if window <= 0 else _inside(seq, rcv.nxt, window)
+    elif window <= 0:
+        # A closed window takes no octets, but from the octet we wait for it takes the ACK,
+        # the URG and the RST that come along (3.10.7.4 first).
+        good = seq == rcv.nxt
+    else:
+        good = _inside(seq, rcv.nxt, window) or _inside(add(seq, length - 1), rcv.nxt, window)
+        good = good or (le(seq, rcv.nxt) and ge(add(seq, length), add(rcv.nxt, window)))
+    if not good:
+        return _unacceptable(tcb, segment, now)
+    if tcb.ts_on and segment.ts_val != ABSENT and le(seq, tcb.last_ack_sent):
+        if ge(segment.ts_val, tcb.ts_recent):
+            tcb.ts_recent = segment.ts_val
+            tcb.ts_recent_at = now
+    tcb.heard_at = now
+    tcb.keepalive_probes = 0
+    return None
+
+
+def _inside(seq: int, nxt: int, window: int) -> bool:
+    return ((seq - nxt) & 0xFFFFFFFF) < window
+
+
+def _is_repeated_syn(tcb: Tcb, segment: Segment) -> bool:
+    """In SYN-RECEIVED: the peer's SYN again, or the SYN-ACK of a simultaneous open.
+
+    The latter completes the handshake: its SYN is taken off, its ACK looked at.
+    """
+    if not segment.flags & SYN or segment.flags & RST or segment.seq != tcb.rcv.irs:
+        return False
+    if not segment.flags & ACK:
+        tcb.syn_owed = True
+        return True
+    if tcb.passive or segment.ack != tcb.snd.nxt:
+        return False
+    segment.flags &= ~SYN
+    segment.seq = add(segment.seq, 1)
+    segment.window >>= tcb.snd.scale  # a SYN's window is never scaled (RFC 7323 2.2)
+    return True
+
+
+def _check_timestamp(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
+    if segment.flags & RST:
+        return None
+    if segment.ts_val == ABSENT:
+        if tcb.config.require_timestamps and not segment.flags & SYN:
+            return Stop.NO_TIMESTAMP
+        return None
+    if lt(segment.ts_val, tcb.ts_recent):
+        if now - tcb.ts_recent_at > _TS_RECENT_LIFE:
+            tcb.ts_recent = segment.ts_val  # RFC 7323 5.5: too old to be compared with
+            tcb.ts_recent_at = now
+            return None
+        if segment.length and not gt(add(segment.seq, segment.length), tcb.rcv.nxt):
+            wish_duplicate(tcb, segment.seq, add(segment.seq, segment.length))
+        else:
+            wish_challenge(tcb, now)
+        return Stop.OLD_TIMESTAMP
+    return None
+
+
+def _unacceptable(tcb: Tcb, segment: Segment, now: int) -> Stop:
+    """Outside the window: an ACK says where we are, unless it was a reset (MUST: first step)."""
+    if segment.flags & RST:
+        return Stop.OUT_OF_WINDOW
+    rcv = tcb.rcv
+    end = add(segment.seq, segment.length)
+    if segment.length and le(end, rcv.nxt):
+        wish_duplicate(tcb, segment.seq, end)
+    elif segment.length or segment.flags & FIN:
+        tcb.ack_now = True  # beyond the window, or our ACK of the peer's FIN was lost
+    else:
+        wish_challenge(tcb, now)
+    return Stop.OUT_OF_WINDOW
+
+
+# -- second and fourth ----------------------------------------------------------------------------
+
+
+def second_check_reset(tcb: Tcb, segment: Segment, now: int) -> Stop:
+    """A reset ends the connection only when it is exact (RFC 5961 3.2)."""
+    state = tcb.state
+    if tcb.config.rfc5961 and segment.seq != tcb.rcv.nxt:
+        wish_challenge(tcb, now)
+        return Stop.RST_NOT_EXACT
+    if state is SYN_RECEIVED and tcb.passive:
+        _return_to_listen(tcb, Cause.RESET_OF_PASSIVE, segment, now)
+    elif state is SYN_RECEIVED:
+        end_with(tcb, Cause.RESET, errno.ECONNREFUSED, now, segment)
+    elif state is CLOSING or state is LAST_ACK:
+        end_with(tcb, Cause.RESET, 0, now, segment)
+    else:
+        end_with(tcb, Cause.RESET, errno.ECONNRESET, now, segment)
+    return Stop.RESET
+
+
+def _return_to_listen(tcb: Tcb, cause: Cause, segment: Segment, now: int) -> None:
+    """A passive open that came to nothing: its user is not told (3.10.7.4 second and fourth)."""
+    enter(tcb, Cause.RESET_OF_REOPENED if tcb.reopened else cause, now, segment)
+    tcb.timers.clear()
+    tcb.syn_owed = False
+
+
+def fourth_check_syn(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
+    """A SYN on a connection that has one: challenge ACK (RFC 5961 4.2, RFC 9293 3.10.7.4)."""
+    if tcb.state is SYN_RECEIVED and tcb.passive:
+        _return_to_listen(tcb, Cause.SYN, segment, now)
+        return Stop.SYN_IN_WINDOW
+    if not tcb.config.rfc5961:
+        wish_reset(tcb, segment)
+        end_with(tcb, Cause.RESET, errno.ECONNRESET, now, segment)
+        return Stop.SYN_IN_WINDOW
+    wish_challenge(tcb, now)
+    return Stop.SYN_IN_WINDOW
+
+
+# -- fifth ----------------------------------------------------------------------------------------
+
+
+def fifth_check_ack(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
+    """Without ACK nothing goes further; with it, the states that wait for one move on."""
+    if not segment.flags & ACK:
+        return Stop.NO_ACK
+    snd = tcb.snd
+    if tcb.state is SYN_RECEIVED:
+        if not (lt(snd.una, segment.ack) and le(segment.ack, snd.nxt)):
+            wish_reset(tcb, segment)
+            return Stop.BAD_ACK_IN_SYN_RECEIVED
+        handshake.our_syn_ack_is_acknowledged(tcb, segment, now)
+        if tcb.close_wanted:
+            tcb.close_wanted = False
+            snd.fin_queued = True
+            enter(tcb, Cause.CLOSE, now)
+    stop = acks.acceptable(tcb, segment, now)
+    if stop is not None:
+        return stop
+    acks.acknowledge(tcb, segment, now)
+    if snd.fin_sent and snd.una == snd.nxt and not tcb.sent.spans:
+        _our_fin_is_acknowledged(tcb, segment, now)
+        if tcb.state is CLOSED:
+            return None
+    return None
+
+
+def _our_fin_is_acknowledged(tcb: Tcb, segment: Segment, now: int) -> None:
+    state = tcb.state
+    if state is FIN_WAIT_1:
+        enter(tcb, Cause.ACK_OF_FIN, now, segment)
+        if tcb.orphan and tcb.config.fin_wait_2_timeout < NEVER:
+            tcb.timers.fin_wait_2 = now + tcb.config.fin_wait_2_timeout
+    elif state is CLOSING or state is LAST_ACK:
+        enter(tcb, Cause.ACK_OF_FIN, now, segment)
+
+
+# -- sixth ----------------------------------------------------------------------------------------
+
+
+def sixth_check_urgent(tcb: Tcb, segment: Segment, now: int) -> None:
+    """RCV.UP moves forward, and the user hears of it (MUST-32, MUST-33)."""
+    state = tcb.state
+    if state is not ESTABLISHED and state is not FIN_WAIT_1 and state is not FIN_WAIT_2:
+        return
+    rcv = tcb.rcv
+    up = add(segment.seq, segment.urgent)
+    if segment.urgent == 0 or not gt(up, rcv.read_seq) or (rcv.urgent and not gt(up, rcv.up)):
+        return
+    rcv.up = up
+    rcv.urgent = True
+    tcb.notices |= URGENT
+    tcb.advise(Advice.URGENT_DATA, diff(up, rcv.read_seq), now)
+
+
+# -- seventh --------------------------------------------------------------------------------------
+
+
+def seventh_process_text(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
+    """Trim to the window, deliver what is next, keep what is early, owe an ACK."""
+    state = tcb.state
+    if state is not ESTABLISHED and state is not FIN_WAIT_1 and state is not FIN_WAIT_2:
+        tcb.ack_now = True
+        return Stop.DATA_AFTER_FIN
+    rcv = tcb.rcv
+    seq = segment.seq
+    skip = diff(rcv.nxt, seq)
+    if skip < 0:
+        skip = 0
+    end = segment.length
+    over = diff(add(seq, end), rcv.edge)
+    if over > 0:
+        end -= over
+    if rcv.fin_seq >= 0:
+        end = min(end, diff(rcv.fin_seq, seq))
+    if skip > 0 and segment.length > skip and tcb.sack_on and tcb.config.dsack:
+        wish_duplicate(tcb, seq, add(seq, skip))
+    if end <= skip:
+        tcb.ack_now = True
+        if skip >= segment.length:
+            wish_duplicate(tcb, seq, add(seq, segment.length))
+            return None
+        return Stop.NO_ROOM
+    if tcb.read_closed and tcb.orphan:
+        # The user has gone and this will never be read: say so (MUST-12, SHLD-3).
+        wish_reset(tcb, segment)
+        end_with(tcb, Cause.DATA_AFTER_CLOSE, errno.ECONNRESET, now, segment)
+        return Stop.DATA_AFTER_CLOSE
+    data = trimmed(segment.parts, skip, end - skip)
+    if end - skip > rcv.segment_size:
+        rcv.segment_size = segment.gso_size or end - skip
+    if gt(add(seq, skip), rcv.nxt):
+        return _keep(tcb, segment, add(seq, skip), data)
+    _deliver(tcb, segment, data, now)
+    return Stop.NO_ROOM if over > 0 else None
+
+
+def _deliver(tcb: Tcb, segment: Segment, data: bytes, now: int) -> None:
+    """The octets we waited for: give them to the user, and what they make whole."""
+    rcv = tcb.rcv
+    before = rcv.nxt
+    rcv.deliver(data)
+    if rcv.blocks:
+        rcv.drain()
+        tcb.ack_now = True  # filling a gap is acknowledged at once (RFC 5681 4.2)
+    received = diff(rcv.nxt, before)
+    tcb.bytes_received += received
+    if tcb.read_closed:
+        # The user has shut down reading: acknowledged, and thrown away.
+        rcv.take(received)
+    else:
+        tcb.notices |= READABLE
+    if rcv.fin_seq >= 0 and rcv.nxt == rcv.fin_seq:
+        _peer_finished(tcb, segment, now)
+        return
+    config = tcb.config
+    tcb.unacked_segments += segment.segments
+    if not config.delayed_ack or tcb.unacked_segments >= config.ack_every:
+        tcb.ack_now = True
+    elif tcb.quick_acks > 0:
+        tcb.quick_acks -= 1
+        tcb.ack_now = True
+    elif tcb.timers.delayed_ack == NEVER:
+        tcb.timers.delayed_ack = now + config.delayed_ack_timeout  # MUST-58
+
+
+def _keep(tcb: Tcb, segment: Segment, seq: int, data: bytes) -> Stop | None:
+    """Octets ahead of the ones we wait for: keep them, and say at once that there is a gap.
+
+    A super-segment stands for several segments, each owed its duplicate ACK (RFC 5681 4.2).
+    """
+    rcv = tcb.rcv
+    known = rcv.holds(seq, add(seq, len(data)))
+    if known:
+        wish_duplicate(tcb, seq, add(seq, len(data)))
+        return None
+    kept = rcv.keep(seq, data, tcb.config.reassembly_blocks)
+    tcb.duplicate_acks_owed = min(tcb.duplicate_acks_owed + segment.segments, 256)
+    return None if kept else Stop.NO_ROOM
+
+
+# -- eighth ---------------------------------------------------------------------------------------
+
+
+def eighth_check_fin(tcb: Tcb, segment: Segment, now: int) -> None:
+    """The peer's FIN: taken when all before it is here, remembered when it came early."""
+    rcv = tcb.rcv
+    if rcv.finished:
+        tcb.ack_now = True
+        return
+    place = add(segment.seq, segment.length)
+    if gt(place, rcv.edge) or lt(place, rcv.nxt):
+        return
+    if rcv.fin_seq < 0:
+        rcv.fin_seq = place
+    if rcv.fin_seq == rcv.nxt:
+        _peer_finished(tcb, segment, now)
+    elif segment.length == 0:
+        tcb.duplicate_acks_owed += 1
+
+
+def _peer_finished(tcb: Tcb, segment: Segment, now: int) -> None:
+    """Everything up to the FIN has been received: take it, acknowledge at once, move on."""
+    rcv = tcb.rcv
+    rcv.finished = True
+    rcv.nxt = add(rcv.nxt, 1)
+    if lt(rcv.edge, rcv.nxt):
+        rcv.edge = rcv.nxt
+    rcv.clear()
+    tcb.ack_now = True
+    tcb.notices |= END_OF_STREAM | READABLE
+    enter(tcb, Cause.FIN, now, segment)

@@ -1,0 +1,118 @@
+"""What a congestion controller is told, and what it answers. It never sees a segment or the TCB."""
+
+from abc import ABC, abstractmethod
+
+from mypy_extensions import mypyc_attr
+
+
+class AckSample:
+    """One acknowledgment in numbers: octets, and nanoseconds.
+
+    `acked` were acknowledged in order or selectively just now; `in_flight` is what is still out
+    there, `prior_in_flight` what was before; `rtt` is -1 without a usable measurement; `rate` is
+    the delivery rate in octets a second, 0 when unknown; `app_limited` says that the user, not the
+    network, bounded it; `recovering` that losses are being repaired; `ecn` counts CE marks echoed.
+    """
+
+    now: int
+    acked: int
+    in_flight: int
+    prior_in_flight: int
+    rtt: int
+    rate: int
+    app_limited: bool
+    cwnd_limited: bool
+    recovering: bool
+    ecn: int
+
+    def __init__(
+        self,
+        now: int,
+        acked: int,
+        in_flight: int,
+        prior_in_flight: int,
+        rtt: int,
+        rate: int,
+        app_limited: bool,
+        cwnd_limited: bool,
+        recovering: bool,
+        ecn: int = 0,
+    ) -> None:
+        self.now = now
+        self.acked = acked
+        self.in_flight = in_flight
+        self.prior_in_flight = prior_in_flight
+        self.rtt = rtt
+        self.rate = rate
+        self.app_limited = app_limited
+        self.cwnd_limited = cwnd_limited
+        self.recovering = recovering
+        self.ecn = ecn
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class CongestionController(ABC):
+    """Owns `cwnd` and `ssthresh`, octets. A subclass may be plain Python, outside lastack."""
+
+    name: str
+    mss: int
+    cwnd: int
+    ssthresh: int
+
+    def __init__(self, mss: int, initial_window: int) -> None:
+        self.name = ""
+        self.mss = mss
+        self.cwnd = initial_window
+        self.ssthresh = 1 << 40
+
+    @abstractmethod
+    def on_ack(self, sample: AckSample) -> None:
+        """Something was acknowledged."""
+
+    @abstractmethod
+    def on_loss(self, in_flight: int, now: int) -> None:
+        """A loss was found by duplicate ACKs or SACK: recovery begins. Once a window at most."""
+
+    @abstractmethod
+    def on_timeout(self, in_flight: int, now: int) -> None:
+        """The retransmission timer went off for the first time for this octet."""
+
+    def on_ecn(self, in_flight: int, now: int) -> None:
+        """The peer echoed a congestion mark (RFC 3168 6.1.2); by default it is a loss."""
+        self.on_loss(in_flight, now)
+
+    def on_recovered(  # noqa: B027 - nothing to do is a fine answer
+        self, in_flight: int, now: int
+    ) -> None:
+        """What was lost has been repaired."""
+
+    def on_idle(  # noqa: B027 - nothing to do is a fine answer
+        self, now: int
+    ) -> None:
+        """Nothing was sent for longer than RTO (RFC 5681 4.1)."""
+
+    def save(self) -> tuple[int, int]:
+        """Return what `undo` needs."""
+        return self.cwnd, self.ssthresh
+
+    def undo(self, saved: tuple[int, int]) -> None:
+        """The last reaction was to a loss that did not happen."""
+        self.cwnd = max(self.cwnd, saved[0])
+        self.ssthresh = saved[1]
+
+    def pacing_rate(self) -> int:
+        """Return octets a second, 0 for no pacing."""
+        return 0
+
+    def set_mss(self, mss: int) -> None:
+        """The effective send MSS has changed."""
+        self.mss = mss
+
+
+def initial_window(mss: int, segments: int) -> int:
+    """Return IW in octets: a number of segments, or by RFC 5681 3.1 when that is 0."""
+    if segments:
+        return segments * mss
+    if mss > 2190:
+        return 2 * mss
+    return 3 * mss if mss > 1095 else 4 * mss

@@ -1,0 +1,350 @@
+"""The connection: one TCB behind the calls that its stack, its user and its looker-on make."""
+
+import errno
+
+from lastack.tcp import arrive, icmp_errors, output, time_wait, timeouts, user
+from lastack.tcp.config import Config
+from lastack.tcp.events import Event
+from lastack.tcp.icmp_errors import IcmpError
+from lastack.tcp.info import ConnectionInfo
+from lastack.tcp.replies import wish_abort
+from lastack.tcp.states import CLOSED, ESTABLISHED, LISTEN, Cause, State
+from lastack.tcp.tcb import Tcb, enter
+from lastack.tcp.time_wait import TimeWait
+from lastack.wire.address import Endpoint
+from lastack.wire.segment import Segment
+from lastack.wire.stop import Stop
+
+
+class Connection:
+    """One end of a TCP connection: segments in, segments out; time is an argument.
+
+    There are four kinds of method. **Tell** it what happened: `segment_arrives`, `icmp_arrives`,
+    `deadline_passed`. **Ask** it, as its user: `open_active`, `open_passive`, `send`, `receive`,
+    `shutdown_write`, `close`, `abort`. **Collect** what it wants: `next_segment` until None,
+    `next_deadline`, `take_events`, `notices`. **Look**: `state`, `info()`.
+
+    After telling or asking, pull `next_segment` and look at `next_deadline` again. Times are
+    integer nanoseconds of any clock that does not run backward. A connection whose `state` is
+    CLOSED and that does not want output is dead. The peer can never make it raise; its own mistakes
+    end it with Cause.INTERNAL, or raise when its Config is strict. `user` is a slot for whoever
+    owns it, and `notices` collects `Notice` bits for that owner, who sets it to 0.
+    """
+
+    tcb: Tcb
+    user: object
+    _cork: bool
+
+    def __init__(
+        self,
+        number: int,
+        local: Endpoint,
+        remote: Endpoint,
+        config: Config,
+        iss: int,
+        ts_offset: int,
+        mtu: int,
+        max_size: int = 0,
+    ) -> None:
+        self.tcb = Tcb(number, local, remote, config, iss, ts_offset, mtu, max_size)
+        self.user = None
+        self._cork = False
+
+    # -- 1 tell it what happened ----------------------------------------------------------------
+
+    def segment_arrives(self, segment: Segment, now: int) -> Stop | None:
+        """A segment for this connection has arrived (RFC 9293 3.10.7).
+
+        Returns None, or the named reason why (the rest of) the segment went no further.
+        """
+        try:
+            return arrive.segment_arrives(self.tcb, segment, now)
+        except Exception:
+            if self.tcb.config.strict:
+                raise
+            self._break(now)
+            return Stop.INTERNAL
+
+    def icmp_arrives(
+        self, error: IcmpError, number: int, quoted_seq: int, mtu: int, now: int
+    ) -> Stop:
+        """An ICMP error quotes a segment of this connection; `number` is its errno."""
+        return icmp_errors.icmp_arrives(self.tcb, error, number, quoted_seq, mtu, now)
+
+    def deadline_passed(self, now: int) -> None:
+        """`next_deadline()` has come."""
+        try:
+            timeouts.deadline_passed(self.tcb, now)
+        except Exception:
+            if self.tcb.config.strict:
+                raise
+            self._break(now)
+
+    def _break(self, now: int) -> None:
+        """Our own mistake: reset the peer, tell the user, live on."""
+        tcb = self.tcb
+        if tcb.state is not CLOSED:
+            wish_abort(tcb)
+            tcb.fail(errno.ECONNABORTED)
+            enter(tcb, Cause.INTERNAL, now)
+
+    # -- 2 ask it, as its user ------------------------------------------------------------------
+
+    def open_active(self, now: int) -> None:
+        """CLOSED (or LISTEN) to SYN-SENT."""
+        user.open_active(self.tcb, now)
+
+    def open_passive(self, now: int) -> None:
+        """CLOSED to LISTEN."""
+        user.open_passive(self.tcb, now)
+
+    def send(
+        self,
+        data: bytes | bytearray | memoryview,
+        now: int,
+        urgent: bool = False,
+        more: bool = False,
+    ) -> int:
+        """Queue octets; return how many were taken, 0 when the buffer is full.
+
+        `more` promises that more follows: a partial segment waits for it, 200 ms at most. Raises
+        EPIPE after closing, ENOTCONN before opening, or the error that ended the connection.
+        """
+        taken = user.send(self.tcb, data, now, urgent)
+        if taken:
+            self.tcb.corked = more or self._cork
+            self.tcb.cork_over = False
+        return taken
+
+    def receive(self, limit: int, now: int, peek: bool = False) -> bytes:
+        """Return up to `limit` octets in order; b"" for none now, or at the end (see `at_end`)."""
+        return user.receive(self.tcb, limit, now, peek)
+
+    def receive_urgent(self, now: int, peek: bool = False) -> bytes:
+        """Return the urgent octet out of line, b"" while it is on its way; EINVAL without any."""
+        return user.receive_urgent(self.tcb, peek)
+
+    def shutdown_write(self, now: int) -> None:
+        """CLOSE of RFC 9293: FIN after what is queued; receiving goes on."""
+        user.shutdown_write(self.tcb, now)
+
+    def shutdown_read(self, now: int) -> None:
+        """Throw away what has come and what will come."""
+        user.shutdown_read(self.tcb)
+
+    def close(self, now: int) -> None:
+        """close(2): the user is gone; a reset if data is unread, FIN otherwise."""
+        user.close(self.tcb, now)
+
+    def abort(self, now: int) -> None:
+        """ABORT of RFC 9293: a reset, and everything queued is thrown away."""
+        user.abort(self.tcb, now)
+
+    # -- 3 collect what it wants ----------------------------------------------------------------
+
+    def next_segment(self, now: int) -> Segment | None:
+        """Return the next segment to send now; pull until None."""
+        try:
+            segment = output.next_segment(self.tcb, now)
+            if segment is None:
+                output.arm_waiting(self.tcb, now)
+            return segment
+        except Exception:
+            if self.tcb.config.strict:
+                raise
+            self._break(now)
+            return None
+
+    @property
+    def wants_output(self) -> bool:
+        """Whether pulling `next_segment` is worth the call."""
+        return output.wants_output(self.tcb)
+
+    def next_deadline(self) -> int:
+        """Return when `deadline_passed` is to be called, NEVER when no timer runs."""
+        return self.tcb.timers.next_deadline()
+
+    def take_events(self) -> list[Event]:
+        """Return the events since the last call."""
+        events = self.tcb.events
+        self.tcb.events = []
+        return events
+
+    def release_time_wait(self, now: int) -> TimeWait:
+        """Return the small entry that answers in our stead for the rest of TIME-WAIT."""
+        return time_wait.entry_of(self.tcb, now)
+
+    # -- 4 look ---------------------------------------------------------------------------------
+
+    @property
+    def number(self) -> int:
+        """The number of the connection in its stack."""
+        return self.tcb.number
+
+    @property
+    def local(self) -> Endpoint:
+        """This end."""
+        return self.tcb.local
+
+    @property
+    def remote(self) -> Endpoint:
+        """The other end."""
+        return self.tcb.remote
+
+    @property
+    def state(self) -> State:
+        """One of the eleven."""
+        return self.tcb.state
+
+    @property
+    def config(self) -> Config:
+        """The knobs of this connection; assign a replaced Config to change them."""
+        return self.tcb.config
+
+    @config.setter
+    def config(self, config: Config) -> None:
+        tcb = self.tcb
+        keepalive_begins = config.keepalive and not tcb.config.keepalive
+        tcb.config = config
+        tcb.rcv.capacity = config.receive_buffer
+        tcb.set_path()
+        if keepalive_begins and tcb.state >= ESTABLISHED:
+            tcb.timers.keepalive = tcb.heard_at + config.keepalive_idle
+
+    @property
+    def notices(self) -> int:
+        """`Notice` bits collected since its owner set it to 0."""
+        return self.tcb.notices
+
+    @notices.setter
+    def notices(self, value: int) -> None:
+        self.tcb.notices = value
+
+    @property
+    def error(self) -> int:
+        """The errno that ended the connection and has not been raised yet, 0 for none."""
+        return self.tcb.error
+
+    @error.setter
+    def error(self, value: int) -> None:
+        self.tcb.error = value
+
+    @property
+    def soft_error(self) -> int:
+        """The errno of the last soft ICMP error, 0 for none (SHLD-25)."""
+        return self.tcb.soft_error
+
+    @property
+    def cork(self) -> bool:
+        """TCP_CORK: partial segments wait."""
+        return self._cork
+
+    @cork.setter
+    def cork(self, value: bool) -> None:
+        self._cork = value
+        self.tcb.corked = value
+
+    @property
+    def is_orphan(self) -> bool:
+        """Whether the user has gone."""
+        return self.tcb.orphan
+
+    @property
+    def readable(self) -> bool:
+        """Whether `receive` would return data, the end of the stream, or raise."""
+        tcb = self.tcb
+        if tcb.error or tcb.rcv.finished or tcb.read_closed:
+            return True
+        if tcb.rcv.queued:
+            return user.available(tcb) > 0
+        return tcb.state is CLOSED
+
+    @property
+    def writable(self) -> bool:
+        """Whether `send` would take octets, or raise."""
+        tcb = self.tcb
+        if tcb.state is CLOSED or tcb.snd.fin_queued:
+            return True
+        buffer = tcb.snd.buffer
+        free = tcb.config.send_buffer - (buffer.end - buffer.start)
+        return tcb.state >= ESTABLISHED and 3 * free >= tcb.config.send_buffer
+
+    @property
+    def available(self) -> int:
+        """Octets that `receive` could return now (FIONREAD)."""
+        return user.available(self.tcb)
+
+    @property
+    def unacknowledged(self) -> int:
+        """Octets given to `send` that the peer has not acknowledged (SIOCOUTQ)."""
+        return self.tcb.snd.buffer.end - self.tcb.snd.buffer.start
+
+    @property
+    def at_end(self) -> bool:
+        """Whether all the peer sent has been read and no more will come."""
+        tcb = self.tcb
+        if tcb.rcv.queued:
+            return False
+        return tcb.rcv.finished or tcb.read_closed or tcb.state is CLOSED
+
+    @property
+    def at_mark(self) -> bool:
+        """Whether the next octet is the urgent one."""
+        return user.at_mark(self.tcb)
+
+    @property
+    def urgent_remaining(self) -> int:
+        """Octets to read up to and with the urgent one, 0 without urgent data (MUST-33)."""
+        return user.urgent_remaining(self.tcb)
+
+    def info(self, now: int = 0) -> ConnectionInfo:
+        """Return everything there is to show; `now` makes the timers' times left."""
+        tcb = self.tcb
+        snd, rcv, sent, rtt = tcb.snd, tcb.rcv, tcb.sent, tcb.rtt
+        known = tcb.state is not CLOSED and tcb.state is not LISTEN
+        controller = tcb.controller
+        return ConnectionInfo(
+            local=str(tcb.local),
+            remote=str(tcb.remote),
+            state=tcb.state,
+            number=tcb.number,
+            time=now,
+            snd_una=snd.una,
+            snd_nxt=snd.nxt,
+            snd_wnd=snd.wnd,
+            snd_up=snd.up,
+            snd_wl1=snd.wl1,
+            snd_wl2=snd.wl2,
+            iss=snd.iss,
+            rcv_nxt=rcv.nxt if known or rcv.irs else None,
+            rcv_wnd=max(rcv.wnd, 0),
+            rcv_up=rcv.up,
+            irs=rcv.irs,
+            mss=tcb.mss,
+            path_mtu=tcb.mtu,
+            snd_scale=snd.scale,
+            rcv_scale=rcv.scale,
+            timestamps=tcb.ts_on,
+            sack=tcb.sack_on,
+            unsent=max(snd.unsent, 0),
+            in_flight=sent.octets,
+            unread=rcv.queued,
+            out_of_order=rcv.out_of_order,
+            srtt=rtt.srtt or None,
+            rttvar=rtt.rttvar or None,
+            rto=rtt.rto,
+            backoff=rtt.backoff,
+            controller=controller.name if controller is not None else None,
+            cwnd=controller.cwnd if controller is not None else None,
+            ssthresh=controller.ssthresh if controller is not None else None,
+            segments_sent=tcb.segments_sent,
+            segments_received=tcb.segments_received,
+            bytes_sent=tcb.bytes_sent,
+            bytes_received=tcb.bytes_received,
+            bytes_acked=tcb.bytes_acked,
+            retransmissions=tcb.retransmissions,
+            duplicate_acks=tcb.duplicate_acks,
+            timers=tcb.timers.running(now),
+            error=tcb.error,
+            opened_passively=tcb.passive,
+        )

@@ -1,0 +1,116 @@
+"""SEGMENT ARRIVES in LISTEN and SYN-SENT (RFC 9293 3.10.7.2 and 3.10.7.3)."""
+
+import errno
+
+from lastack.tcp import syn
+from lastack.tcp.receive import trimmed
+from lastack.tcp.replies import wish_reset
+from lastack.tcp.states import TIME_WAIT, Cause
+from lastack.tcp.tcb import READABLE, Tcb, end_with, enter
+from lastack.units import NEVER
+from lastack.wire.segment import ABSENT, ACK, RST, SYN, Segment
+from lastack.wire.seq import add, gt, le
+from lastack.wire.stop import Stop
+
+
+def refused_in_listen(segment: Segment) -> Stop | None:
+    """Return why a segment cannot begin a connection (3.10.7.2), None for a clean SYN."""
+    if segment.flags & RST:
+        return Stop.RST_IN_LISTEN
+    if segment.flags & ACK:
+        return Stop.ACK_IN_LISTEN
+    if not segment.flags & SYN:
+        return Stop.NO_SYN_IN_LISTEN
+    return None
+
+
+def arrives_in_listen(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
+    """LISTEN: a SYN begins the connection; an ACK is answered with a reset."""
+    stop = refused_in_listen(segment)
+    if stop is not None:
+        if stop is Stop.ACK_IN_LISTEN:
+            wish_reset(tcb, segment)
+        return stop
+    tcb.passive = True
+    tcb.reopened = tcb.state is TIME_WAIT
+    syn.learn(tcb, segment, now)
+    tcb.snd.wnd = segment.window
+    tcb.snd.max_wnd = segment.window
+    tcb.snd.wl1 = segment.seq
+    if segment.length and tcb.config.syn_data and segment.length <= tcb.rcv.room:
+        # Kept, acknowledged, and given to the user once the handshake is complete.
+        tcb.rcv.deliver(trimmed(segment.parts, 0, segment.length))
+        tcb.rcv.edge = tcb.rcv.nxt
+        tcb.bytes_received += segment.length
+    tcb.syn_owed = True
+    enter(tcb, Cause.SYN, now, segment)
+    tcb.begin_sending()
+    return None
+
+
+def arrives_in_syn_sent(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
+    """SYN-SENT: first ACK, second RST, (third security), fourth SYN, fifth all else."""
+    snd = tcb.snd
+    flags = segment.flags
+    acceptable = False
+    if flags & ACK:
+        if le(segment.ack, snd.iss) or gt(segment.ack, snd.nxt):
+            if flags & RST:
+                return Stop.BAD_RST_IN_SYN_SENT
+            wish_reset(tcb, segment)
+            return Stop.BAD_ACK_IN_SYN_SENT
+        acceptable = True
+    if flags & RST:
+        if not acceptable:
+            return Stop.BAD_RST_IN_SYN_SENT
+        end_with(tcb, Cause.RESET, errno.ECONNREFUSED, now, segment)
+        return Stop.RESET
+    if not flags & SYN:
+        return Stop.NO_SYN_IN_SYN_SENT
+    syn.learn(tcb, segment, now)
+    tcb.rcv.edge = add(tcb.rcv.nxt, min(tcb.rcv.room, 65535))  # as our SYN has said
+    snd.wnd = segment.window  # never scaled in a SYN (RFC 7323 2.2)
+    snd.max_wnd = segment.window
+    snd.wl1 = segment.seq
+    snd.wl2 = segment.ack
+    if not acceptable:
+        # Simultaneous open (MUST-10): our SYN goes again, now as a SYN-ACK.
+        tcb.syn_owed = True
+        enter(tcb, Cause.SYN, now, segment)
+        tcb.begin_sending()
+        return None
+    tcb.begin_sending()
+    _our_syn_is_acknowledged(tcb, segment, now)
+    enter(tcb, Cause.SYN_ACK, now, segment)
+    tcb.ack_now = True
+    return None
+
+
+def _our_syn_is_acknowledged(tcb: Tcb, segment: Segment, now: int) -> None:
+    sent = tcb.sent
+    sent.acknowledged(segment.ack, now)
+    tcb.snd.advance(segment.ack)
+    if sent.rtt >= 0 and not sent.resent_acked:
+        tcb.rtt.sample(sent.rtt, tcb.config)
+    elif tcb.ts_on and segment.ts_ecr != ABSENT:
+        ticks = (tcb.timestamp(now) - segment.ts_ecr) & 0xFFFFFFFF
+        tcb.rtt.sample(ticks * 1_000_000, tcb.config)
+    elif tcb.retries:
+        # RFC 6298 5.7: a SYN that had to be sent again means three seconds to begin with.
+        tcb.rtt.rto = max(tcb.config.initial_rto, 3 * tcb.config.initial_rto)
+    tcb.retries = 0
+    tcb.timers.retransmit = NEVER
+    tcb.timers.user_timeout = NEVER
+    tcb.heard_at = now
+
+
+def our_syn_ack_is_acknowledged(tcb: Tcb, segment: Segment, now: int) -> None:
+    """SYN-RECEIVED: the ACK of our SYN opens the connection (3.10.7.4 fifth)."""
+    tcb.snd.wnd = segment.window << tcb.snd.scale
+    tcb.snd.max_wnd = tcb.snd.wnd
+    tcb.snd.wl1 = segment.seq
+    tcb.snd.wl2 = segment.ack
+    _our_syn_is_acknowledged(tcb, segment, now)
+    enter(tcb, Cause.ACK_OF_SYN, now, segment)
+    if tcb.rcv.queued:
+        tcb.notices |= READABLE

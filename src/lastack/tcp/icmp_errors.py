@@ -1,0 +1,72 @@
+"""ICMP errors about a connection (RFC 9293 3.9.2.2, RFC 5927, RFC 1191, RFC 8201)."""
+
+from enum import IntEnum
+
+from lastack.tcp.events import Advice
+from lastack.tcp.states import CLOSED, LISTEN, SYN_RECEIVED, SYN_SENT, TIME_WAIT, Cause
+from lastack.tcp.tcb import ERROR, Tcb, end_with
+from lastack.wire.seq import between
+from lastack.wire.stop import Stop
+
+
+class IcmpError(IntEnum):
+    """What an ICMP message means for TCP, whichever family it came from."""
+
+    SOFT = 1
+    """The network may mend: unreachable net, host or source route, time exceeded, bad parameter."""
+    HARD = 2
+    """It will not: protocol or port unreachable, administratively prohibited."""
+    TOO_BIG = 3
+    """A packet was too big for the path: `mtu` says what fits."""
+    QUENCH = 4
+    """Source quench: to be ignored (MUST-55)."""
+
+
+def icmp_arrives(
+    tcb: Tcb, error: IcmpError, number: int, quoted_seq: int, mtu: int, now: int
+) -> Stop:
+    """Act on an ICMP error that quotes a segment of ours; `number` is the errno it stands for.
+
+    A quoted sequence number that is not in flight is not believed (RFC 5927 4.1).
+    """
+    state = tcb.state
+    if error is IcmpError.QUENCH or state is CLOSED or state is LISTEN or state is TIME_WAIT:
+        return Stop.ICMP_IGNORED
+    snd = tcb.snd
+    if not between(quoted_seq, snd.una, snd.nxt):
+        return Stop.ICMP_IGNORED
+    if error is IcmpError.TOO_BIG:
+        return _too_big(tcb, mtu, now)
+    opening = state is SYN_SENT or state is SYN_RECEIVED
+    if error is IcmpError.HARD and (opening or tcb.config.icmp_aborts_synchronized):
+        end_with(tcb, Cause.ICMP_HARD_ERROR, number, now)  # SHLD-26
+        return Stop.ICMP_TAKEN
+    # MUST-56: never abort for a soft one; SHLD-25: tell the user.
+    tcb.soft_error = number
+    tcb.notices |= ERROR
+    tcb.advise(Advice.SOFT_ERROR, number, now)
+    return Stop.ICMP_TAKEN
+
+
+def _too_big(tcb: Tcb, mtu: int, now: int) -> Stop:
+    """Shrink the effective send MSS and send again at once what was too big (RFC 1191 6.4)."""
+    floor = tcb.config.min_path_mtu if len(tcb.local.address) == 4 else 1280
+    if not tcb.config.path_mtu_discovery or mtu >= tcb.mtu:
+        return Stop.ICMP_IGNORED
+    mtu = max(mtu, floor)
+    if mtu >= tcb.mtu:
+        return Stop.ICMP_IGNORED
+    path_mtu_is(tcb, mtu, now)
+    return Stop.ICMP_TAKEN
+
+
+def path_mtu_is(tcb: Tcb, mtu: int, now: int) -> None:
+    """The path carries no more than `mtu` octets a packet."""
+    before = tcb.mss
+    tcb.mtu = mtu
+    tcb.set_path()
+    tcb.advise(Advice.PATH_MTU, mtu, now)
+    for span in tcb.sent.spans:
+        if span.length > tcb.mss and before > tcb.mss:
+            tcb.sent.mark_lost(span)
+            tcb.resend_owed = True

@@ -1,0 +1,388 @@
+"""The only maker of segments: whoever pulls gets the next one that the connection wishes to send.
+
+In this order: answers out of turn, SYN, what is lost, new data and FIN, probes, plain ACKs.
+"""
+
+import struct
+from typing import Final
+
+from lastack.tcp import syn
+from lastack.tcp.sent import Sent
+from lastack.tcp.states import (
+    CLOSED,
+    LISTEN,
+    SYN_RECEIVED,
+    SYN_SENT,
+    TIME_WAIT,
+)
+from lastack.tcp.tcb import Reply, Tcb
+from lastack.units import NEVER, SECOND
+from lastack.wire.segment import ACK, FIN, PSH, RST, SYN, URG, Part, Segment
+from lastack.wire.seq import add, diff, gt, lt
+
+_TIMESTAMPS: Final = struct.Struct("!BBBBII")
+_BLOCK: Final = struct.Struct("!II")
+_NO_PARTS: Final[tuple[Part, ...]] = ()
+
+
+def next_segment(tcb: Tcb, now: int) -> Segment | None:
+    """Return the next segment to send, None when there is nothing (more) to send now."""
+    if tcb.replies:
+        return _answer(tcb, tcb.replies.pop(0), now)
+    state = tcb.state
+    if state is CLOSED or state is LISTEN:
+        return None
+    if tcb.syn_owed:
+        return _synchronize(tcb, now)
+    if state is SYN_SENT:
+        return None
+    segment: Segment | None = None
+    if state is not TIME_WAIT and state is not SYN_RECEIVED:
+        if tcb.sent.lost:
+            segment = _again(tcb, now)
+        elif tcb.snd.nxt != tcb.snd.end or tcb.snd.fin_queued:
+            segment = _more(tcb, now)
+        if segment is None and tcb.probe_owed:
+            segment = _probe(tcb, now)
+    if segment is not None:
+        return segment
+    if tcb.duplicate_acks_owed > 0:
+        tcb.duplicate_acks_owed -= 1
+        return _make(tcb, tcb.snd.nxt, ACK, _NO_PARTS, 0, now)
+    if tcb.ack_now:
+        return _make(tcb, tcb.snd.nxt, ACK, _NO_PARTS, 0, now)
+    if tcb.keepalive_owed:
+        # A sequence number just before the window makes the peer answer (RFC 9293 3.8.4).
+        tcb.keepalive_owed = False
+        return _make(tcb, add(tcb.snd.nxt, -1), ACK, _NO_PARTS, 0, now)
+    return None
+
+
+def wants_output(tcb: Tcb) -> bool:
+    """Return whether `next_segment` is worth asking; a yes may still turn out to be None."""
+    if tcb.replies:
+        return True
+    state = tcb.state
+    if state is CLOSED or state is LISTEN:
+        return False
+    if tcb.ack_now or tcb.syn_owed or tcb.duplicate_acks_owed > 0 or tcb.keepalive_owed:
+        return True
+    if state is SYN_SENT or state is SYN_RECEIVED or state is TIME_WAIT:
+        return False
+    if tcb.sent.lost or tcb.probe_owed:
+        return True
+    snd = tcb.snd
+    return not snd.fin_sent and (snd.fin_queued or snd.nxt != snd.end)
+
+
+# -- segments of their own kind -------------------------------------------------------------------
+
+
+def _answer(tcb: Tcb, reply: Reply, now: int) -> Segment:
+    """Make a segment that answers out of turn."""
+    if reply.flags & RST:
+        segment = Segment(tcb.local.port, tcb.remote.port, reply.seq, reply.ack, reply.flags, 0)
+        if not reply.flags & ACK:
+            segment.ack = 0
+        tcb.segments_sent += 1
+        return segment
+    duplicate = (reply.low, reply.high) if reply.low != reply.high else None
+    return _make(tcb, tcb.snd.nxt, ACK, _NO_PARTS, 0, now, duplicate)
+
+
+def _synchronize(tcb: Tcb, now: int) -> Segment:
+    """Make our SYN, or SYN-ACK once the peer's SYN has come; the first time or again."""
+    snd, rcv, sent = tcb.snd, tcb.rcv, tcb.sent
+    tcb.syn_owed = False
+    flags = SYN if tcb.state is SYN_SENT else SYN | ACK
+    window = min(rcv.room, 65535)
+    if sent.spans:
+        sent.resent(sent.spans[0], now)
+        tcb.retransmissions += 1
+    else:
+        snd.nxt = add(snd.iss, 1)
+        sent.sent(snd.iss, snd.nxt, now, False)
+    ack = 0
+    if flags & ACK:
+        ack = rcv.nxt
+        rcv.edge = add(rcv.nxt, window)
+        tcb.last_ack_sent = ack
+        tcb.ack_now = False
+    if tcb.timers.retransmit == NEVER:
+        tcb.timers.retransmit = now + tcb.rtt.rto
+    tcb.sent_at = now
+    tcb.segments_sent += 1
+    return Segment(
+        tcb.local.port,
+        tcb.remote.port,
+        snd.iss,
+        ack,
+        flags,
+        window,
+        0,
+        syn.options(tcb, flags, now),
+    )
+
+
+# -- data -----------------------------------------------------------------------------------------
+
+
+def _most(tcb: Tcb, mss: int) -> int:
+    """Return the octets of data that one (super-)segment may carry."""
+    if tcb.max_size <= mss:
+        return mss
+    return tcb.max_size - tcb.max_size % mss
+
+
+def _again(tcb: Tcb, now: int) -> Segment | None:
+    """Send a lost record again, as far as both windows allow (RFC 9293 3.8.1, RFC 6675 5)."""
+    recovery, controller = tcb.recovery, tcb.controller
+    if recovery is None or controller is None:
+        return None
+    sent, snd = tcb.sent, tcb.snd
+    index = recovery.next_to_resend(sent)
+    span = sent.spans[index]
+    if span.start == snd.iss:
+        return _synchronize(tcb, now)
+    mss = tcb.mss - _sack_room(tcb)
+    flight = sent.in_flight
+    room = controller.cwnd - flight
+    if tcb.resend_owed:
+        room = max(room, mss)
+    elif flight and room < min(mss, span.length):
+        return None
+    limit = min(max(room - room % mss, mss), _most(tcb, mss))
+    allowed = diff(add(snd.una, snd.wnd), span.start)
+    if allowed < limit:
+        # Beyond the peer's window only the oldest octets go out, as a probe (SHLD-15, SHLD-16).
+        if allowed <= 0 and not (index == 0 and tcb.resend_owed):
+            return None
+        is_fin = snd.fin_sent and span.start == snd.end
+        limit = max(allowed, 1) if not is_fin else limit
+    if span.length > limit and not (snd.fin_sent and span.length == limit + 1):
+        sent.split(index, add(span.start, limit))
+    tcb.resend_owed = False
+    tcb.probe_owed = False
+    return _resend(tcb, span, now)
+
+
+def _resend(tcb: Tcb, span: Sent, now: int) -> Segment:
+    """Make the segment of a record that was sent before."""
+    snd = tcb.snd
+    tcb.sent.resent(span, now)
+    tcb.retransmissions += 1
+    length = span.length
+    flags = ACK
+    if snd.fin_sent and gt(span.end, snd.end):
+        length -= 1
+        flags |= FIN
+    if length and span.end == snd.end:
+        flags |= PSH
+    parts = snd.buffer.take(snd.offset(span.start), length) if length else _NO_PARTS
+    if tcb.timers.retransmit == NEVER:
+        tcb.timers.retransmit = now + tcb.rtt.rto
+    tcb.sent_at = now
+    return _make(tcb, span.start, flags, parts, length, now)
+
+
+def _more(tcb: Tcb, now: int) -> Segment | None:
+    """Send octets that were never sent, and FIN behind the last of them."""
+    snd, sent, controller = tcb.snd, tcb.sent, tcb.controller
+    if controller is None or snd.fin_sent:
+        return None
+    unsent = diff(snd.end, snd.nxt)
+    flight = sent.in_flight
+    if sent.octets == 0 and unsent and now - tcb.sent_at > tcb.rtt.rto:
+        controller.on_idle(now)
+    mss = tcb.mss - _sack_room(tcb)
+    n = _how_much(tcb, unsent, mss, controller.cwnd - flight, flight)
+    fin = snd.fin_queued and n == unsent
+    if n <= 0 and not (fin and unsent == 0):
+        return None
+    flags = ACK
+    if fin:
+        flags |= FIN
+        snd.fin_sent = True
+    if n and n == unsent:
+        flags |= PSH  # MUST-60, MUST-61
+    seq = snd.nxt
+    end = add(seq, n + 1 if fin else n)
+    sent.sent(seq, end, now, n == unsent and controller.cwnd > flight + n)
+    parts = snd.buffer.take(snd.offset(seq), n) if n else _NO_PARTS
+    snd.nxt = end
+    if n < mss:
+        snd.small_end = end
+    tcb.push_owed = False
+    tcb.cork_over = False
+    tcb.bytes_sent += n
+    timers = tcb.timers
+    timers.persist = NEVER
+    timers.cork = NEVER
+    if timers.retransmit == NEVER:
+        timers.retransmit = now + tcb.rtt.rto
+    if timers.user_timeout == NEVER and tcb.config.user_timeout:
+        timers.user_timeout = now + tcb.config.user_timeout
+    tcb.sent_at = now
+    segment = _make(tcb, seq, flags, parts, n, now)
+    if n > mss:
+        segment.gso_size = mss
+    return segment
+
+
+def _how_much(tcb: Tcb, unsent: int, mss: int, room: int, flight: int) -> int:
+    """Return how many octets of new data to send now (RFC 9293 3.7.4, 3.8.6.2.1).
+
+    D is `unsent`, U the peer's usable window. Less than a segment goes out only when it is all
+    there is and Nagle and the user allow it, or when it is half the largest window ever offered.
+    """
+    snd = tcb.snd
+    if unsent <= 0:
+        return 0
+    usable = snd.usable
+    if flight and room < mss and room < unsent:
+        return 0
+    n = min(unsent, _most(tcb, mss))
+    if n > room:
+        n = max(room - room % mss, mss if flight == 0 else 0)
+        n = min(n, unsent)
+    if n > usable:
+        n = usable
+        if n < mss:
+            return _small_window(tcb, n)
+        n -= n % mss
+        return n
+    tail = n % mss
+    if tail == 0 or n < unsent:
+        return n - tail if n > mss else n
+    # What would remain is less than a segment.
+    if _may_send_small(tcb, n):
+        return n
+    return n - tail
+
+
+def _small_window(tcb: Tcb, n: int) -> int:
+    """The peer's window is smaller than a segment: send n octets, or wait for it to open."""
+    snd = tcb.snd
+    idle = snd.nxt == snd.una
+    if n > 0 and (tcb.push_owed or (2 * n >= snd.max_wnd and (idle or not tcb.config.nagle))):
+        return n
+    return 0
+
+
+def _may_send_small(tcb: Tcb, n: int) -> bool:
+    """Nagle, its off switch, Minshall's variant, and cork."""
+    snd = tcb.snd
+    if snd.fin_queued or tcb.push_owed:
+        return True
+    if tcb.corked and not tcb.cork_over:
+        return False
+    if not tcb.config.nagle or snd.nxt == snd.una or gt(snd.up, snd.nxt):
+        return True
+    if tcb.config.nagle_minshall:
+        return not gt(snd.small_end, snd.una)
+    return False
+
+
+def arm_waiting(tcb: Tcb, now: int) -> None:
+    """Start the timer for what `next_segment` left unsent: persist, or cork.
+
+    Called when a pull has come to its end. Nothing is in flight that an ACK could come back for, so
+    without a timer the rest would wait for ever (MUST-36).
+    """
+    snd, timers = tcb.snd, tcb.timers
+    if snd.fin_sent or snd.nxt == snd.end or tcb.state is SYN_SENT or tcb.state is SYN_RECEIVED:
+        return
+    if tcb.corked and not tcb.cork_over and timers.cork == NEVER:
+        timers.cork = now + tcb.config.cork_timeout
+    if timers.retransmit != NEVER or timers.persist != NEVER:
+        return
+    if snd.usable < min(tcb.mss, diff(snd.end, snd.nxt)):
+        if snd.wnd == 0:
+            timers.persist = now + tcb.rtt.rto
+        else:
+            # The override timer of RFC 9293 3.8.6.2.1: 0.1 to 1 second.
+            timers.persist = now + min(tcb.rtt.rto, SECOND // 2)
+        if timers.user_timeout == NEVER and tcb.config.user_timeout:
+            timers.user_timeout = now + tcb.config.user_timeout
+
+
+def _probe(tcb: Tcb, now: int) -> Segment | None:
+    """Ask about a closed window with one octet, or with an old sequence number (3.8.6.1)."""
+    tcb.probe_owed = False
+    snd = tcb.snd
+    if not tcb.config.probe_with_data:
+        return _make(tcb, add(snd.una, -1), ACK, _NO_PARTS, 0, now)
+    if tcb.sent.spans:
+        return _resend(tcb, tcb.sent.spans[0], now)
+    if snd.nxt == snd.end:
+        return None
+    seq = snd.nxt
+    tcb.sent.sent(seq, add(seq, 1), now, True)
+    snd.nxt = add(seq, 1)
+    tcb.bytes_sent += 1
+    return _make(tcb, seq, ACK, snd.buffer.take(snd.offset(seq), 1), 1, now)
+
+
+# -- the header -----------------------------------------------------------------------------------
+
+
+def _sack_room(tcb: Tcb) -> int:
+    """Return the octets of option that SACK blocks will take from the next segment."""
+    if not tcb.sack_on or not tcb.rcv.blocks:
+        return 0
+    return 4 + 8 * min(len(tcb.rcv.blocks), 3 if tcb.ts_on else 4)
+
+
+def _options(tcb: Tcb, now: int, duplicate: tuple[int, int] | None) -> bytes:
+    """Return timestamps, and SACK blocks (a D-SACK first) when there is something to say."""
+    options = b""
+    if tcb.ts_on:
+        options = _TIMESTAMPS.pack(1, 1, 8, 10, tcb.timestamp(now), tcb.ts_recent)
+    if tcb.sack_on and (tcb.rcv.blocks or duplicate is not None):
+        most = 3 if tcb.ts_on else 4
+        blocks = [] if duplicate is None else [duplicate]
+        if tcb.rcv.blocks:
+            blocks += tcb.rcv.sack_blocks(most - len(blocks))
+        options += bytes((1, 1, 5, 2 + 8 * len(blocks)))
+        for low, high in blocks:
+            options += _BLOCK.pack(low, high)
+    return options
+
+
+def _make(
+    tcb: Tcb,
+    seq: int,
+    flags: int,
+    parts: tuple[Part, ...],
+    length: int,
+    now: int,
+    duplicate: tuple[int, int] | None = None,
+) -> Segment:
+    """Make a segment of a synchronized connection; it acknowledges all that has come."""
+    rcv, snd = tcb.rcv, tcb.snd
+    window = rcv.window(tcb.mss) >> rcv.scale
+    urgent = 0
+    if gt(snd.up, seq) and (flags & FIN or length or lt(snd.una, snd.up)):
+        flags |= URG
+        urgent = min(diff(snd.up, seq), 65535)
+    if tcb.ts_on or tcb.rcv.blocks or duplicate is not None:
+        options = _options(tcb, now, duplicate)
+    else:
+        options = b""
+    tcb.ack_now = False
+    tcb.unacked_segments = 0
+    tcb.timers.delayed_ack = NEVER
+    tcb.last_ack_sent = rcv.nxt
+    tcb.segments_sent += 1
+    return Segment(
+        tcb.local.port,
+        tcb.remote.port,
+        seq,
+        rcv.nxt,
+        flags,
+        window if window < 65536 else 65535,
+        urgent,
+        options,
+        parts,
+        length,
+    )

@@ -1,0 +1,318 @@
+"""The receiving half: RCV variables (RFC 9293 3.3.1), reassembly, and what the user has not read.
+
+    read         nxt              edge
+-----|------------|----------------|-----    sequence numbers
+     |  unread    |  RCV.WND       |
+                      ##   ####            blocks that came out of order
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from lastack.wire.segment import Part
+from lastack.wire.seq import diff, ge, gt, le
+
+_COALESCE: Final = 2048
+NOWHERE: Final = -1
+
+
+class Block:
+    """A stretch [start, end) that came before what precedes it; `touched` orders SACK blocks."""
+
+    start: int
+    end: int
+    parts: list[bytes]
+    touched: int
+
+    def __init__(self, start: int, end: int, data: bytes, touched: int) -> None:
+        self.start = start
+        self.end = end
+        self.parts = [data]
+        self.touched = touched
+
+
+def _join(parts: list[bytes], data: bytes) -> None:
+    """Append, keeping tiny pieces together so that they cost no more than their octets."""
+    if parts and len(parts[-1]) + len(data) <= _COALESCE:
+        parts[-1] += data
+    else:
+        parts.append(data)
+
+
+class ReceiveHalf:
+    """RCV.NXT, RCV.UP, IRS; the window as last advertised (`edge`); both queues.
+
+    `capacity` is the user's receive buffer in octets. Octets out of order count against it only
+    through the window: nothing beyond `edge` is ever kept.
+    """
+
+    irs: int
+    nxt: int
+    edge: int
+    up: int
+    scale: int
+    capacity: int
+    fin_seq: int
+    finished: bool
+    urgent: bool
+    chunks: list[bytes]
+    first: int
+    queued: int
+    blocks: list[Block]
+    touches: int
+    segment_size: int
+
+    def __init__(self, capacity: int) -> None:
+        self.irs = 0
+        self.nxt = 0
+        self.edge = 0
+        self.up = 0
+        self.scale = 0
+        self.capacity = capacity
+        self.fin_seq = NOWHERE
+        self.finished = False
+        self.urgent = False
+        self.chunks = []
+        self.first = 0
+        self.queued = 0
+        self.blocks = []
+        self.touches = 0
+        self.segment_size = 0
+
+    def synchronize(self, irs: int) -> None:
+        """Take the peer's initial sequence number."""
+        self.irs = irs
+        self.nxt = (irs + 1) & 0xFFFFFFFF
+        self.up = self.nxt
+        self.edge = self.nxt
+
+    @property
+    def wnd(self) -> int:
+        """RCV.WND: what the peer may still send, by what we have told it."""
+        return diff(self.edge, self.nxt)
+
+    @property
+    def read_seq(self) -> int:
+        """The sequence number of the next octet that the user will read."""
+        at = self.nxt - self.queued
+        return (at - 1 if self.finished else at) & 0xFFFFFFFF
+
+    @property
+    def room(self) -> int:
+        """Octets of buffer that are free."""
+        room = self.capacity - self.queued
+        return room if room > 0 else 0
+
+    @property
+    def out_of_order(self) -> int:
+        """Octets that wait for what precedes them."""
+        return sum([diff(block.end, block.start) for block in self.blocks])
+
+    def window(self, mss: int) -> int:
+        """Return the window to advertise, and advertise it (RFC 9293 3.8.6.2.2, SHLD-14).
+
+        The right edge never moves left, and moves right only by a segment or half the buffer, so
+        that the peer is never invited to send small segments (MUST-39).
+        """
+        offered = self.edge - self.nxt & 0xFFFFFFFF
+        if offered > 0x7FFFFFFF:
+            offered = 0
+        room = self.capacity - self.queued
+        if room - offered >= min(mss, self.capacity // 2):
+            limit = 0xFFFF << self.scale
+            offered = room if room < limit else limit
+            if self.scale:
+                # Only whole units can be said; the edge is where the peer will believe it to be.
+                offered = (offered >> self.scale) << self.scale
+                if offered < diff(self.edge, self.nxt):
+                    offered = diff(self.edge, self.nxt)
+            self.edge = (self.nxt + offered) & 0xFFFFFFFF
+        return offered
+
+    def update_is_due(self, mss: int) -> bool:
+        """Return whether reading has freed so much that the peer should hear of it unasked."""
+        offered = diff(self.edge, self.nxt)
+        opened = min(self.capacity - self.queued, 0xFFFF << self.scale) - offered
+        step = min(mss, self.capacity // 2)
+        if offered < 2 * step:
+            return opened >= step
+        return opened >= 2 * mss and opened >= self.capacity // 4
+
+    # -- what arrives ---------------------------------------------------------------------------
+
+    def deliver(self, data: bytes) -> None:
+        """Queue octets that begin at RCV.NXT for the user."""
+        n = len(data)
+        chunks = self.chunks
+        if n < _COALESCE:
+            _join(chunks, data)
+        else:
+            chunks.append(data)
+        self.queued += n
+        self.nxt = (self.nxt + n) & 0xFFFFFFFF
+
+    def keep(self, start: int, data: bytes, limit: int) -> bool:
+        """Keep octets that came out of order; False when there are `limit` blocks already.
+
+        What is already there is not kept twice. Blocks that touch are joined.
+        """
+        end = (start + len(data)) & 0xFFFFFFFF
+        blocks = self.blocks
+        i = len(blocks)
+        while i > 0 and gt(blocks[i - 1].start, start):
+            i -= 1
+        self.touches += 1
+        # Now blocks[i-1].start <= start < blocks[i].start.
+        if i > 0 and ge(blocks[i - 1].end, start):
+            block = blocks[i - 1]
+            block.touched = self.touches
+            known = diff(block.end, start)
+            if known >= len(data):
+                return True
+            _join(block.parts, data[known:])
+            block.end = end
+        else:
+            if len(blocks) >= limit:
+                return False
+            block = Block(start, end, data, self.touches)
+            blocks.insert(i, block)
+            i += 1
+        self._absorb(block, i)
+        return True
+
+    def _absorb(self, block: Block, i: int) -> None:
+        """Join the blocks from index i on that this one has grown into."""
+        blocks = self.blocks
+        gone = i
+        while gone < len(blocks) and le(blocks[gone].start, block.end):
+            other = blocks[gone]
+            gone += 1
+            extra = diff(other.end, block.end)
+            if extra > 0:
+                skip = diff(block.end, other.start)
+                for part in other.parts:
+                    if skip >= len(part):
+                        skip -= len(part)
+                    else:
+                        block.parts.append(part[skip:] if skip else part)
+                        skip = 0
+                block.end = other.end
+        del blocks[i:gone]
+
+    def drain(self) -> bool:
+        """Deliver blocks that RCV.NXT has reached; return whether there were any."""
+        blocks = self.blocks
+        gone = 0
+        moved = False
+        for block in blocks:
+            if gt(block.start, self.nxt):
+                break
+            gone += 1
+            moved = True
+            skip = diff(self.nxt, block.start)
+            for part in block.parts:
+                if skip >= len(part):
+                    skip -= len(part)
+                else:
+                    self.deliver(part[skip:] if skip else part)
+                    skip = 0
+        if gone:
+            del blocks[:gone]
+        return moved
+
+    def holds(self, start: int, end: int) -> bool:
+        """Return whether all of [start, end) is already here."""
+        if le(end, self.nxt):
+            return True
+        return any(le(b.start, start) and le(end, b.end) for b in self.blocks)
+
+    def sack_blocks(self, most: int) -> list[tuple[int, int]]:
+        """Return up to `most` blocks, the one touched last first (RFC 2018 4)."""
+        if len(self.blocks) == 1:
+            return [(self.blocks[0].start, self.blocks[0].end)]
+        newest = sorted(self.blocks, key=_touched, reverse=True)[:most]
+        return [(block.start, block.end) for block in newest]
+
+    # -- what the user takes --------------------------------------------------------------------
+
+    def take(self, limit: int) -> bytes:
+        """Return up to `limit` octets and forget them."""
+        chunks = self.chunks
+        if not chunks or limit <= 0:
+            return b""
+        head = chunks[0]
+        first = self.first
+        n = len(head) - first
+        if n > limit:
+            data = head[first : first + limit]
+            self.first = first + limit
+        elif first:
+            data = head[first:]
+            self.first = 0
+            del chunks[0]
+        else:
+            data = head
+            del chunks[0]
+        got = len(data)
+        if got < limit and chunks:
+            data = self._take_more(data, limit)
+            got = len(data)
+        self.queued -= got
+        return data
+
+    def _take_more(self, data: bytes, limit: int) -> bytes:
+        """Join following chunks to what the first one gave, as far as they fit whole or in part."""
+        pieces = [data]
+        got = len(data)
+        while self.chunks and got < limit:
+            head = self.chunks[0]
+            if len(head) > limit - got:
+                n = limit - got
+                pieces.append(head[:n])
+                self.first = n
+                got += n
+            else:
+                pieces.append(head)
+                del self.chunks[0]
+                got += len(head)
+        return b"".join(pieces)
+
+    def peek(self, skip: int, limit: int) -> bytes:
+        """Return up to `limit` octets, `skip` octets on, and keep them."""
+        pieces: list[bytes] = []
+        at = self.first + skip
+        for chunk in self.chunks:
+            if limit <= 0:
+                break
+            if at >= len(chunk):
+                at -= len(chunk)
+                continue
+            piece = chunk[at : at + limit]
+            pieces.append(piece)
+            limit -= len(piece)
+            at = 0
+        return b"".join(pieces)
+
+    def remove(self, place: int) -> None:
+        """Take one octet out of the unread ones: the urgent one, read out of line."""
+        before = self.peek(0, place)
+        after = self.peek(place + 1, self.queued)
+        self.chunks = [piece for piece in (before, after) if piece]
+        self.first = 0
+        self.queued -= 1
+
+    def clear(self) -> None:
+        """Forget what waits out of order: nothing will complete it."""
+        self.blocks.clear()
+
+
+def _touched(block: Block) -> int:
+    return block.touched
+
+
+def trimmed(parts: Sequence[Part], skip: int, length: int) -> bytes:
+    """Return octets [skip, skip + length) of a payload."""
+    data = parts[0] if len(parts) == 1 else b"".join(parts)
+    if skip == 0 and length == len(data):
+        return data if isinstance(data, bytes) else bytes(data)
+    return bytes(data[skip : skip + length])

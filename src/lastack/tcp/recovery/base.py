@@ -1,0 +1,107 @@
+"""Loss recovery: given acknowledgments, it says what is lost and what to send again."""
+
+from abc import ABC, abstractmethod
+from enum import IntEnum
+from typing import Final
+
+from lastack.tcp.sent import Sent, SentLog
+
+
+class Phase(IntEnum):
+    """Where recovery stands."""
+
+    OPEN = 0
+    """Nothing is known to be lost."""
+    RECOVERY = 1
+    """Losses found by acknowledgments are being repaired (RFC 5681 3.2)."""
+    LOSS = 2
+    """The retransmission timer went off: all that is not known to have arrived is sent again."""
+
+
+OPEN: Final = Phase.OPEN
+RECOVERY: Final = Phase.RECOVERY
+LOSS: Final = Phase.LOSS
+
+
+class Acked:
+    """What one arriving ACK said, in octets.
+
+    `acked` is the advance of SND.UNA, `sacked` what is newly reported out of order, `duplicate`
+    whether it is a duplicate ACK by RFC 5681 2, `count` for how many segments it stands.
+    """
+
+    una: int
+    nxt: int
+    acked: int
+    sacked: int
+    duplicate: bool
+    mss: int
+    has_sack: bool
+    dsack: bool
+
+    def __init__(
+        self,
+        una: int,
+        nxt: int,
+        acked: int,
+        sacked: int,
+        duplicate: bool,
+        mss: int,
+        has_sack: bool,
+        dsack: bool,
+    ) -> None:
+        self.una = una
+        self.nxt = nxt
+        self.acked = acked
+        self.sacked = sacked
+        self.duplicate = duplicate
+        self.mss = mss
+        self.has_sack = has_sack
+        self.dsack = dsack
+
+
+class Losses(IntEnum):
+    """What an ACK changed."""
+
+    NOTHING = 0
+    ENTERED = 1
+    """A new episode of recovery has begun: the controller is told of one loss."""
+    RECOVERED = 2
+    """Everything sent before the loss was found has arrived."""
+
+
+NOTHING: Final = Losses.NOTHING
+ENTERED: Final = Losses.ENTERED
+RECOVERED: Final = Losses.RECOVERED
+
+
+class LossRecovery(ABC):
+    """Marks records of the `SentLog` lost; output sends them again as the window allows."""
+
+    phase: Phase
+    recover: int
+
+    def __init__(self, iss: int) -> None:
+        self.phase = OPEN
+        self.recover = iss
+
+    @abstractmethod
+    def on_ack(self, sent: SentLog, ack: Acked, now: int) -> Losses:
+        """Digest one ACK; `sent` has already forgotten what it acknowledges."""
+
+    @abstractmethod
+    def on_timeout(self, sent: SentLog, una: int, nxt: int, now: int) -> bool:
+        """The retransmission timer went off; return whether it is the first time for this octet."""
+
+    def next_to_resend(self, sent: SentLog) -> int:
+        """Return the index of the record to send again next, -1 when there is none."""
+        if sent.lost == 0:
+            return -1
+        for i, span in enumerate(sent.spans):
+            if span.lost:
+                return i
+        return -1
+
+    def lost_now(self, sent: SentLog, span: Sent) -> None:
+        """Mark one record from outside (a path MTU that shrank)."""
+        sent.mark_lost(span)

@@ -1,0 +1,154 @@
+"""The sending half: SND variables (RFC 9293 3.3.1) and the queue of the user's octets."""
+
+from bisect import bisect_right
+from typing import Final
+
+from lastack.wire.segment import Part
+from lastack.wire.seq import diff
+
+_COALESCE: Final = 4096
+_COPY_BELOW: Final = 2048
+
+
+class SendBuffer:
+    """The user's octets from the first unacknowledged one on, addressed by stream offset.
+
+    Holds immutable chunks: `bytes` is taken as it is, anything else is copied once, tiny writes are
+    joined. `start` and `end` are offsets from the beginning of the stream.
+    """
+
+    chunks: list[bytes]
+    offsets: list[int]
+    start: int
+    end: int
+
+    def __init__(self) -> None:
+        self.chunks = []
+        self.offsets = []
+        self.start = 0
+        self.end = 0
+
+    def append(self, data: bytes) -> None:
+        """Queue octets at the end."""
+        chunks = self.chunks
+        if chunks and len(chunks[-1]) + len(data) <= _COALESCE:
+            chunks[-1] += data
+        else:
+            chunks.append(data)
+            self.offsets.append(self.end)
+        self.end += len(data)
+
+    def take(self, offset: int, length: int) -> tuple[Part, ...]:
+        """Return `length` octets from `offset` on, without copying more than a packet's worth."""
+        i = bisect_right(self.offsets, offset) - 1
+        chunk = self.chunks[i]
+        at = offset - self.offsets[i]
+        if at + length <= len(chunk):
+            return (_piece(chunk, at, at + length),)
+        parts: list[Part] = []
+        while length > 0:
+            chunk = self.chunks[i]
+            n = min(length, len(chunk) - at)
+            parts.append(_piece(chunk, at, at + n))
+            length -= n
+            at = 0
+            i += 1
+        return tuple(parts)
+
+    def release(self, offset: int) -> None:
+        """Forget everything before `offset`: it has been acknowledged."""
+        gone = 0
+        for chunk_start, chunk in zip(self.offsets, self.chunks, strict=True):
+            if chunk_start + len(chunk) > offset:
+                break
+            gone += 1
+        if gone:
+            del self.chunks[:gone]
+            del self.offsets[:gone]
+        self.start = offset
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.chunks.clear()
+        self.offsets.clear()
+        self.start = self.end
+
+
+def _piece(chunk: bytes, start: int, end: int) -> Part:
+    if start == 0 and end == len(chunk):
+        return chunk
+    if end - start <= _COPY_BELOW:
+        return chunk[start:end]
+    return memoryview(chunk)[start:end]
+
+
+class SendHalf:
+    """SND.UNA, SND.NXT, SND.WND, SND.UP, SND.WL1, SND.WL2, ISS, and what waits to be sent.
+
+      iss   una          nxt            end
+    ---|-----|------------|--------------|---    sequence numbers
+             |  in flight |    unsent    |FIN
+    """
+
+    iss: int
+    una: int
+    nxt: int
+    wnd: int
+    up: int
+    wl1: int
+    wl2: int
+    scale: int
+    max_wnd: int
+    small_end: int
+    fin_queued: bool
+    fin_sent: bool
+    buffer: SendBuffer
+
+    def __init__(self, iss: int) -> None:
+        self.iss = iss
+        self.una = iss
+        self.nxt = iss
+        self.wnd = 0
+        self.up = iss
+        self.wl1 = 0
+        self.wl2 = 0
+        self.scale = 0
+        self.max_wnd = 0
+        self.small_end = iss
+        self.fin_queued = False
+        self.fin_sent = False
+        self.buffer = SendBuffer()
+
+    @property
+    def end(self) -> int:
+        """The sequence number behind the last octet that the user has given: our FIN's place."""
+        return (self.iss + 1 + self.buffer.end) & 0xFFFFFFFF
+
+    @property
+    def unsent(self) -> int:
+        """Octets given by the user that were never sent."""
+        if self.fin_sent:
+            return 0
+        if self.nxt == self.iss:
+            return self.buffer.end
+        return diff(self.iss + 1 + self.buffer.end, self.nxt)
+
+    @property
+    def usable(self) -> int:
+        """U of 3.8.6.2.1: octets of the peer's window still free; negative if it shrank."""
+        return diff(self.una + self.wnd, self.nxt)
+
+    def offset(self, seq: int) -> int:
+        """Return the stream offset of a sequence number between SND.UNA and the end."""
+        buffer = self.buffer
+        return buffer.end + diff(seq, self.iss + 1 + buffer.end)
+
+    def advance(self, una: int) -> None:
+        """Move SND.UNA and let go of the octets before it."""
+        self.una = una
+        buffer = self.buffer
+        offset = self.offset(una)
+        if offset > buffer.end:
+            offset = buffer.end
+        if offset > buffer.start:
+            buffer.release(offset)

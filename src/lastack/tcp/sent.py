@@ -1,0 +1,248 @@
+"""What was sent and when: one record a stretch of sequence space, from SND.UNA to SND.NXT.
+
+SYN and FIN have their places here like any octet. A record is split where an acknowledgment or a
+SACK block ends inside it. Loss recovery marks records `lost`; sending one again makes it be in
+flight again. The counters hold at every moment
+
+    in_flight = octets - sacked - lost - presumed
+
+where `presumed` is what duplicate ACKs of a peer without SACK say has left the network.
+"""
+
+from lastack.wire.seq import diff, gt, le, lt
+
+
+class Sent:
+    """One stretch [start, end) as it was last sent. Times are nanoseconds.
+
+    `delivered` and `delivered_at` are the connection's totals when it was sent, from which delivery
+    rates are computed; `app_limited` says that the sender had no more to send then.
+    """
+
+    start: int
+    end: int
+    sent_at: int
+    first_sent_at: int
+    retransmits: int
+    sacked: bool
+    lost: bool
+    delivered: int
+    delivered_at: int
+    app_limited: bool
+
+    def __init__(
+        self, start: int, end: int, now: int, delivered: int, delivered_at: int, app_limited: bool
+    ) -> None:
+        self.start = start
+        self.end = end
+        self.sent_at = now
+        self.first_sent_at = now
+        self.retransmits = 0
+        self.sacked = False
+        self.lost = False
+        self.delivered = delivered
+        self.delivered_at = delivered_at
+        self.app_limited = app_limited
+
+    @property
+    def length(self) -> int:
+        """Octets of sequence space."""
+        return (self.end - self.start) & 0xFFFFFFFF
+
+
+class SentLog:
+    """The records in order, and their sums in octets."""
+
+    spans: list[Sent]
+    octets: int
+    sacked: int
+    lost: int
+    presumed: int
+    delivered: int
+    delivered_at: int
+    rtt: int
+    newest: Sent | None
+    resent_acked: bool
+
+    def __init__(self) -> None:
+        self.spans = []
+        self.octets = 0
+        self.sacked = 0
+        self.lost = 0
+        self.presumed = 0
+        self.delivered = 0
+        self.delivered_at = 0
+        self.rtt = -1
+        self.newest = None
+        self.resent_acked = False
+
+    @property
+    def in_flight(self) -> int:
+        """The pipe of RFC 6675 5, in octets."""
+        pipe = self.octets - self.sacked - self.lost - self.presumed
+        return pipe if pipe > 0 else 0
+
+    def sent(self, start: int, end: int, now: int, app_limited: bool) -> None:
+        """Record that [start, end) went out for the first time."""
+        if self.octets == 0:
+            self.delivered_at = now
+        self.octets += (end - start) & 0xFFFFFFFF
+        self.spans.append(Sent(start, end, now, self.delivered, self.delivered_at, app_limited))
+
+    def resent(self, span: Sent, now: int) -> None:
+        """Record that a whole record went out again."""
+        if span.lost:
+            span.lost = False
+            self.lost -= span.length
+        span.retransmits += 1
+        span.sent_at = now
+        span.delivered = self.delivered
+        span.delivered_at = self.delivered_at
+
+    def mark_lost(self, span: Sent) -> None:
+        """Take a record out of flight: it is to be sent again."""
+        if not span.lost and not span.sacked:
+            span.lost = True
+            self.lost += span.length
+
+    def split(self, index: int, at: int) -> None:
+        """Cut record `index` in two at sequence number `at`, strictly inside it."""
+        span = self.spans[index]
+        rest = Sent(at, span.end, span.sent_at, span.delivered, span.delivered_at, span.app_limited)
+        rest.first_sent_at = span.first_sent_at
+        rest.retransmits = span.retransmits
+        rest.sacked = span.sacked
+        rest.lost = span.lost
+        span.end = at
+        self.spans.insert(index + 1, rest)
+
+    def acknowledged(self, una: int, now: int) -> int:
+        """Forget what is before `una`; return how many octets that was.
+
+        Leaves in `rtt` the time since the most recently sent of the records that were never sent
+        again (Karn's algorithm, MUST-18), -1 when there is none, and in `newest` the record that
+        was sent last, for the delivery rate. `resent_acked` says that one of them was a
+        retransmission.
+        """
+        self.rtt = -1
+        self.newest = None
+        self.resent_acked = False
+        gone = 0
+        octets = 0
+        delivered = 0
+        for span in self.spans:
+            if gt(span.end, una):
+                if lt(span.start, una):
+                    octets += self._trim(span, una)
+                    self._measure(span, now)
+                break
+            length = (span.end - span.start) & 0xFFFFFFFF
+            octets += length
+            gone += 1
+            if span.sacked:
+                self.sacked -= length
+            else:
+                delivered += length
+                self._measure(span, now)
+                if span.lost:
+                    self.lost -= length
+        if gone:
+            del self.spans[:gone]
+        self.octets -= octets
+        if octets:
+            self.delivered += delivered
+            self.delivered_at = now
+        if not self.spans:
+            self.presumed = 0
+        return octets
+
+    def _trim(self, span: Sent, una: int) -> int:
+        """Drop the acknowledged front of a record; return how many octets that was."""
+        octets = (una - span.start) & 0xFFFFFFFF
+        span.start = una
+        if span.sacked:
+            self.sacked -= octets
+        else:
+            self.delivered += octets
+            if span.lost:
+                self.lost -= octets
+        return octets
+
+    def _measure(self, span: Sent, now: int) -> None:
+        if span.retransmits:
+            self.resent_acked = True
+        else:
+            self.rtt = now - span.sent_at
+        newest = self.newest
+        if newest is None or span.sent_at >= newest.sent_at:
+            self.newest = span
+
+    def find(self, seq: int) -> int:
+        """Return the index of the first record that ends after `seq` (len when there is none)."""
+        spans = self.spans
+        low = 0
+        high = len(spans)
+        while low < high:
+            middle = (low + high) // 2
+            if gt(spans[middle].end, seq):
+                high = middle
+            else:
+                low = middle + 1
+        return low
+
+    def selectively_acknowledged(self, start: int, end: int, now: int) -> int:
+        """Mark [start, end) as received; return how many octets are news (RFC 2018 8)."""
+        news = 0
+        i = self.find(start)
+        while i < len(self.spans):
+            span = self.spans[i]
+            if not lt(span.start, end):
+                break
+            if not span.sacked:
+                if lt(span.start, start):
+                    self.split(i, start)
+                    i += 1
+                    span = self.spans[i]
+                if gt(span.end, end):
+                    self.split(i, end)
+                length = (span.end - span.start) & 0xFFFFFFFF
+                if span.lost:
+                    span.lost = False
+                    self.lost -= length
+                span.sacked = True
+                self._measure(span, now)
+                news += length
+            i += 1
+        if news:
+            self.sacked += news
+            self.delivered += news
+            self.delivered_at = now
+        return news
+
+    def forget_sacks(self) -> None:
+        """The peer has thrown away what it had acknowledged selectively (RFC 2018 8)."""
+        for span in self.spans:
+            span.sacked = False
+        self.sacked = 0
+
+    def highest_sacked(self) -> int:
+        """Return the index of the last record that is sacked, -1 when none is."""
+        i = len(self.spans) - 1
+        while i >= 0 and not self.spans[i].sacked:
+            i -= 1
+        return i
+
+    def covers(self, una: int, nxt: int) -> bool:
+        """Check ourselves: the records fill [una, nxt) without gap or overlap, the sums hold."""
+        at = una
+        octets = sacked = lost = 0
+        for span in self.spans:
+            if span.start != at or not lt(span.start, span.end) or not le(span.end, nxt):
+                return False
+            at = span.end
+            octets += span.length
+            sacked += span.length if span.sacked else 0
+            lost += span.length if span.lost else 0
+        if self.spans and diff(at, nxt):
+            return False
+        return (octets, sacked, lost) == (self.octets, self.sacked, self.lost)

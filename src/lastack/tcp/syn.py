@@ -1,0 +1,61 @@
+"""The options of a SYN: what we offer, and what of the peer's offer holds (RFC 9293 3.7.1)."""
+
+import struct
+
+from lastack.tcp.tcb import Tcb
+from lastack.wire.segment import ABSENT, ACK, Segment
+
+
+def scale_for(buffer: int) -> int:
+    """Return the smallest shift that lets 16 bits speak of the whole buffer (RFC 7323 2.3)."""
+    shift = 0
+    while shift < 14 and (buffer >> shift) > 65535:
+        shift += 1
+    return shift
+
+
+def options(tcb: Tcb, flags: int, now: int) -> bytes:
+    """Return the option list of our SYN, or of our SYN-ACK: there, only what the peer offered."""
+    config = tcb.config
+    answers = bool(flags & ACK)
+    timestamps = tcb.ts_on if answers else config.timestamps
+    scale = tcb.scale_on if answers else config.window_scale
+    sack = tcb.sack_on if answers else config.sack
+    mss = struct.pack("!BBH", 2, 4, tcb.offered_mss())  # MUST-14, SHLD-5
+    shift = scale_for(config.receive_buffer)
+    stamps = struct.pack("!BBII", 8, 10, tcb.timestamp(now), tcb.ts_recent) if timestamps else b""
+    if config.option_order == "freebsd":
+        out = mss
+        if scale:
+            out += bytes((1, 3, 3, shift))
+        if timestamps:
+            out += (b"\x04\x02" if sack else b"\x01\x01") + stamps
+        elif sack:
+            out += b"\x04\x02\x00\x00"
+        return out
+    out = mss
+    if timestamps:
+        out += (b"\x04\x02" if sack else b"\x01\x01") + stamps
+    elif sack:
+        out += b"\x01\x01\x04\x02"
+    if scale:
+        out += bytes((1, 3, 3, shift))
+    return out
+
+
+def learn(tcb: Tcb, segment: Segment, now: int) -> None:
+    """Take from the peer's SYN its number, its MSS, and the options that both sides want."""
+    config = tcb.config
+    tcb.rcv.synchronize(segment.seq)
+    if segment.mss != ABSENT and segment.mss > 0:
+        tcb.peer_mss = segment.mss
+    tcb.ts_on = config.timestamps and segment.ts_val != ABSENT
+    if tcb.ts_on:
+        tcb.ts_recent = segment.ts_val
+        tcb.ts_recent_at = now
+    tcb.sack_on = config.sack and segment.sack_permitted
+    tcb.scale_on = config.window_scale and segment.window_scale != ABSENT
+    if tcb.scale_on:
+        tcb.snd.scale = min(segment.window_scale, 14)  # RFC 7323 2.3
+        tcb.rcv.scale = scale_for(config.receive_buffer)
+    tcb.set_path()

@@ -1,0 +1,257 @@
+"""The transmission control block: everything that is known of one connection, as plain data.
+
+RFC 9293 3.3.1 names the variables; the two halves are in `send` and `receive`. `enter` is the one
+place where a state changes, and it asks the table.
+"""
+
+from typing import Final
+
+from lastack.tcp.config import Config
+from lastack.tcp.congestion import CONTROLLERS, CongestionController, initial_window
+from lastack.tcp.events import Advice, Advised, Event, Notice, StateChanged
+from lastack.tcp.receive import ReceiveHalf
+from lastack.tcp.recovery import LossRecovery, NewRenoRecovery
+from lastack.tcp.rtt import RoundTrip
+from lastack.tcp.send import SendHalf
+from lastack.tcp.sent import SentLog
+from lastack.tcp.states import CLOSED, ESTABLISHED, TIME_WAIT, Cause, State, transition
+from lastack.tcp.timers import Timers
+from lastack.units import MS
+from lastack.wire.address import Endpoint
+from lastack.wire.segment import Segment
+
+READABLE: Final = 1
+WRITABLE: Final = 2
+NOTICE_ESTABLISHED: Final = 4
+END_OF_STREAM: Final = 8
+URGENT: Final = 16
+ERROR: Final = 32
+NOTICE_CLOSED: Final = 64
+assert int(Notice.CLOSED) == NOTICE_CLOSED and int(Notice.URGENT) == URGENT
+
+MOST_REPLIES: Final = 8
+MOST_EVENTS: Final = 256
+
+
+class BrokenTableError(AssertionError):
+    """Our own mistake: a cause came up in a state for which the table has no row."""
+
+
+class Reply:
+    """A wish for one segment out of turn: a reset, or an ACK that must not be merged with others.
+
+    `seq`, `ack` and `flags` as they are to stand in the segment; [`low`, `high`) is the duplicate
+    to report (D-SACK), empty when there is none.
+    """
+
+    seq: int
+    ack: int
+    flags: int
+    low: int
+    high: int
+
+    def __init__(self, seq: int, ack: int, flags: int, low: int = 0, high: int = 0) -> None:
+        self.seq = seq
+        self.ack = ack
+        self.flags = flags
+        self.low = low
+        self.high = high
+
+
+class Tcb:
+    """One connection's variables. Whoever reads `arrive`, `output` and `timeouts` reads these."""
+
+    def __init__(
+        self,
+        number: int,
+        local: Endpoint,
+        remote: Endpoint,
+        config: Config,
+        iss: int,
+        ts_offset: int,
+        mtu: int,
+        max_size: int,
+    ) -> None:
+        self.number: int = number
+        self.local: Endpoint = local
+        self.remote: Endpoint = remote
+        self.config: Config = config
+        self.state: State = CLOSED
+        self.error: int = 0
+        self.soft_error: int = 0
+        self.notices: int = 0
+        self.events: list[Event] = []
+
+        self.snd: SendHalf = SendHalf(iss)
+        self.rcv: ReceiveHalf = ReceiveHalf(config.receive_buffer)
+        self.sent: SentLog = SentLog()
+        self.rtt: RoundTrip = RoundTrip(config)
+        self.timers: Timers = Timers()
+        self.controller: CongestionController | None = None
+        self.recovery: LossRecovery | None = None
+
+        # what the path and the peer allow; `mss` is the effective send MSS, of data alone
+        self.mtu: int = mtu
+        self.headers: int = 40 if len(local.address) == 4 else 60
+        self.max_size: int = max_size
+        self.peer_mss: int = (
+            config.mss_default_v4 if len(local.address) == 4 else config.mss_default_v6
+        )
+        self.mss: int = 0
+        self.sack_on: bool = False
+        self.scale_on: bool = False
+        self.ts_on: bool = False
+        self.ts_offset: int = ts_offset
+        self.ts_recent: int = 0
+        self.ts_recent_at: int = 0
+        self.last_ack_sent: int = 0
+
+        # what the user has said
+        self.passive: bool = False
+        self.reopened: bool = False
+        self.orphan: bool = False
+        self.read_closed: bool = False
+        self.close_wanted: bool = False
+        self.corked: bool = False
+        self.cork_over: bool = False
+
+        # wishes: what `output` is to send next
+        self.syn_owed: bool = False
+        self.ack_now: bool = False
+        self.duplicate_acks_owed: int = 0
+        self.probe_owed: bool = False
+        self.push_owed: bool = False
+        self.resend_owed: bool = False
+        self.keepalive_owed: bool = False
+        self.replies: list[Reply] = []
+
+        # acknowledging
+        self.unacked_segments: int = 0
+        self.quick_acks: int = config.quick_acks
+
+        # retransmission, probing, keep-alive
+        self.retries: int = 0
+        self.retrying_since: int = 0
+        self.probes: int = 0
+        self.keepalive_probes: int = 0
+        self.heard_at: int = 0
+        self.sent_at: int = 0
+
+        # challenge ACKs in the current period (RFC 5961 7)
+        self.challenges: int = 0
+        self.challenges_since: int = 0
+
+        # counts
+        self.segments_sent: int = 0
+        self.segments_received: int = 0
+        self.bytes_sent: int = 0
+        self.bytes_received: int = 0
+        self.bytes_acked: int = 0
+        self.retransmissions: int = 0
+        self.duplicate_acks: int = 0
+        self._derive_mss()
+
+    def _derive_mss(self) -> None:
+        """Eff.snd.MSS of RFC 9293 3.7.1: what the peer takes and the path carries, less options."""
+        limit = self.mtu - self.headers
+        if self.peer_mss < limit:
+            limit = self.peer_mss
+        if 0 < self.config.mss_limit < limit:
+            limit = self.config.mss_limit
+        if self.ts_on:
+            limit -= 12
+        self.mss = limit if limit > 8 else 8
+
+    def set_path(self) -> None:
+        """The MTU, the peer's MSS or the options have changed: derive what follows."""
+        self._derive_mss()
+        if self.controller is not None:
+            self.controller.set_mss(self.mss)
+
+    def begin_sending(self) -> None:
+        """The peer's SYN is known: make the controller and loss recovery (MUST-19)."""
+        if self.controller is None:
+            kind = CONTROLLERS[self.config.congestion]
+            window = initial_window(self.mss, self.config.initial_window)
+            if self.retries:
+                # The SYN or its ACK was lost: one segment (RFC 5681 3.1).
+                window = self.mss
+            self.controller = kind(self.mss, window)
+            self.recovery = NewRenoRecovery(
+                self.snd.iss, self.config.duplicate_acks, self.config.limited_transmit
+            )
+
+    def offered_mss(self) -> int:
+        """Return the MSS option's value: what this host can receive (RFC 9293 3.7.1)."""
+        mss = self.mtu - self.headers
+        if 0 < self.config.mss_limit < mss:
+            mss = self.config.mss_limit
+        return mss
+
+    def timestamp(self, now: int) -> int:
+        """Return TSval for this moment: milliseconds, from an offset of the connection's own."""
+        return (now // MS + self.ts_offset) & 0xFFFFFFFF
+
+    def advise(self, advice: Advice, detail: int, now: int) -> None:
+        """Tell the user something that changes no state."""
+        if len(self.events) < MOST_EVENTS:
+            self.events.append(Advised(now, self.number, advice, detail))
+
+    def reply(self, reply: Reply) -> None:
+        """Wish for a segment out of turn; the queue is bounded, the peer cannot make it grow."""
+        if len(self.replies) < MOST_REPLIES:
+            self.replies.append(reply)
+
+    def fail(self, error: int) -> None:
+        """Note the errno that the user will get."""
+        self.error = error
+        self.notices |= ERROR
+
+
+def enter(tcb: Tcb, cause: Cause, now: int, segment: Segment | None = None) -> None:
+    """Follow the table from the present state: the only place where a state changes.
+
+    Raises BrokenTableError when there is no such row; the connection's facade answers for that.
+    """
+    row = transition(tcb.state, cause)
+    if row is None:
+        raise BrokenTableError(f"{tcb.state} has no row for {cause}")
+    tcb.state = row.to
+    if len(tcb.events) < MOST_EVENTS:
+        text = "" if segment is None else repr(segment)
+        tcb.events.append(
+            StateChanged(now, tcb.number, row.state, row.to, cause, row.section, text)
+        )
+    if row.to is CLOSED:
+        _end(tcb)
+    elif row.to is TIME_WAIT:
+        tcb.timers.clear()
+        tcb.timers.time_wait = now + 2 * tcb.config.msl  # MUST-13
+        tcb.rcv.clear()
+    elif row.to is ESTABLISHED:
+        tcb.notices |= NOTICE_ESTABLISHED | WRITABLE
+        if tcb.config.keepalive:
+            tcb.timers.keepalive = now + tcb.config.keepalive_idle
+
+
+def _end(tcb: Tcb) -> None:
+    """CLOSED: no timer runs, nothing waits to be sent; what was received can still be read."""
+    tcb.timers.clear()
+    tcb.snd.buffer.clear()
+    tcb.sent = SentLog()
+    tcb.rcv.clear()
+    tcb.syn_owed = False
+    tcb.ack_now = False
+    tcb.duplicate_acks_owed = 0
+    tcb.probe_owed = False
+    tcb.push_owed = False
+    tcb.resend_owed = False
+    tcb.keepalive_owed = False
+    tcb.notices |= NOTICE_CLOSED | READABLE | WRITABLE
+
+
+def end_with(tcb: Tcb, cause: Cause, error: int, now: int, segment: Segment | None = None) -> None:
+    """End the connection for a reason that the user is told as an errno."""
+    if error:
+        tcb.fail(error)
+    enter(tcb, cause, now, segment)

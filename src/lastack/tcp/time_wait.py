@@ -1,0 +1,134 @@
+"""TIME-WAIT (RFC 9293 3.6.1, 3.10.7.4; RFC 6191; RFC 1337): a small entry, and one function.
+
+The entry is all that is left of a connection for 2MSL. The connection itself, while it still waits
+alone, obeys the same function.
+"""
+
+import struct
+
+from lastack.tcp.config import Config
+from lastack.tcp.tcb import Tcb
+from lastack.units import MS
+from lastack.wire.address import Endpoint
+from lastack.wire.segment import ABSENT, ACK, FIN, RST, SYN, Segment
+from lastack.wire.seq import add, diff, gt, lt
+from lastack.wire.stop import Stop
+
+
+class TimeWait:
+    """What must be known to answer for a connection that is over.
+
+    `window` is the raw 16 bits to advertise, `room` the same in octets; `reply` is the segment to
+    send after `time_wait_segment`, None when nothing is to be said. `connection` is the stack's.
+    """
+
+    local: Endpoint
+    remote: Endpoint
+    number: int
+    expires: int
+    duration: int
+    snd_nxt: int
+    rcv_nxt: int
+    window: int
+    room: int
+    ts_on: bool
+    ts_recent: int
+    ts_offset: int
+    reply: Segment | None
+    connection: object
+
+    def __init__(self, local: Endpoint, remote: Endpoint, number: int) -> None:
+        self.local = local
+        self.remote = remote
+        self.number = number
+        self.expires = 0
+        self.duration = 0
+        self.snd_nxt = 0
+        self.rcv_nxt = 0
+        self.window = 0
+        self.room = 0
+        self.ts_on = False
+        self.ts_recent = 0
+        self.ts_offset = 0
+        self.reply = None
+        self.connection = None
+
+
+def entry_of(tcb: Tcb, now: int) -> TimeWait:
+    """Return the entry for a connection in TIME-WAIT."""
+    entry = TimeWait(tcb.local, tcb.remote, tcb.number)
+    entry.duration = 2 * tcb.config.msl
+    entry.expires = tcb.timers.time_wait
+    entry.snd_nxt = tcb.snd.nxt
+    entry.rcv_nxt = tcb.rcv.nxt
+    entry.room = max(tcb.rcv.wnd, 0)
+    entry.window = min(entry.room >> tcb.rcv.scale, 65535)
+    entry.ts_on = tcb.ts_on
+    entry.ts_recent = tcb.ts_recent
+    entry.ts_offset = tcb.ts_offset
+    return entry
+
+
+def time_wait_segment(entry: TimeWait, segment: Segment, now: int, config: Config) -> Stop | None:
+    """Answer a segment that comes in TIME-WAIT.
+
+    Returns Stop.RESET when the entry is to be dropped, None when the segment is a new SYN that may
+    open the connection again (MAY-2), any other Stop otherwise; then `entry.reply` may be set and
+    `entry.expires` may have moved.
+    """
+    entry.reply = None
+    flags = segment.flags
+    if flags & RST:
+        if segment.seq != entry.rcv_nxt and config.rfc5961:
+            return Stop.RST_NOT_EXACT
+        return Stop.RESET if config.reset_ends_time_wait else Stop.RST_IN_TIME_WAIT
+    if flags & SYN and not flags & ACK:
+        if config.reuse_time_wait and _is_newer(entry, segment):
+            return None
+        _acknowledge(entry, now)
+        return Stop.SYN_IN_TIME_WAIT
+    if entry.ts_on and segment.ts_val != ABSENT and lt(segment.ts_val, entry.ts_recent):
+        _acknowledge(entry, now)
+        return Stop.OLD_TIMESTAMP
+    if flags & FIN and add(segment.seq, segment.seq_length) == entry.rcv_nxt:
+        # The only thing that can arrive: the peer's FIN again. Our ACK of it was lost.
+        entry.expires = now + entry.duration
+        _acknowledge(entry, now)
+        return Stop.FIN_IN_TIME_WAIT
+    if segment.seq_length == 0 and _inside(entry, segment.seq):
+        if flags & ACK and gt(segment.ack, entry.snd_nxt):
+            _acknowledge(entry, now)
+        return Stop.ACK_IN_TIME_WAIT
+    _acknowledge(entry, now)
+    return Stop.OLD_IN_TIME_WAIT
+
+
+def _inside(entry: TimeWait, seq: int) -> bool:
+    offset = diff(seq, entry.rcv_nxt)
+    return 0 <= offset < max(entry.room, 1)
+
+
+def _is_newer(entry: TimeWait, segment: Segment) -> bool:
+    """Is this SYN surely later than anything of the old connection (RFC 6191 2, RFC 9293 3.6.1)?"""
+    if entry.ts_on and segment.ts_val != ABSENT:
+        if segment.ts_val == entry.ts_recent:
+            return gt(segment.seq, entry.rcv_nxt)
+        return gt(segment.ts_val, entry.ts_recent)
+    return gt(segment.seq, entry.rcv_nxt)
+
+
+def _acknowledge(entry: TimeWait, now: int) -> None:
+    options = b""
+    if entry.ts_on:
+        value = (now // MS + entry.ts_offset) & 0xFFFFFFFF
+        options = struct.pack("!BBBBII", 1, 1, 8, 10, value, entry.ts_recent)
+    entry.reply = Segment(
+        entry.local.port,
+        entry.remote.port,
+        entry.snd_nxt,
+        entry.rcv_nxt,
+        ACK,
+        entry.window,
+        0,
+        options,
+    )

@@ -1,0 +1,127 @@
+"""What each timer does when it goes off (RFC 9293 3.8, 3.10.8; RFC 6298 5)."""
+
+import errno
+
+from lastack.tcp.events import Advice
+from lastack.tcp.replies import wish_abort
+from lastack.tcp.states import CLOSED, SYN_RECEIVED, SYN_SENT, Cause
+from lastack.tcp.tcb import Tcb, end_with, enter
+from lastack.units import NEVER
+
+
+def deadline_passed(tcb: Tcb, now: int) -> None:
+    """Act on every timer whose deadline has come."""
+    timers = tcb.timers
+    if timers.delayed_ack <= now:
+        timers.delayed_ack = NEVER
+        tcb.ack_now = True
+    if timers.user_timeout <= now:
+        end_with(tcb, Cause.USER_TIMEOUT, errno.ETIMEDOUT, now)
+        return
+    if timers.retransmit <= now:
+        _retransmit(tcb, now)
+    if timers.persist <= now:
+        _persist(tcb, now)
+    if timers.cork <= now:
+        timers.cork = NEVER
+        tcb.cork_over = True
+    if timers.keepalive <= now:
+        _keepalive(tcb, now)
+    if timers.time_wait <= now:
+        enter(tcb, Cause.TIME_WAIT_OVER, now)
+    if timers.fin_wait_2 <= now:
+        enter(tcb, Cause.FIN_WAIT_2_OVER, now)
+
+
+def _retransmit(tcb: Tcb, now: int) -> None:
+    """The oldest octet is unacknowledged for RTO (RFC 6298 5.4 to 5.6)."""
+    sent, snd, timers = tcb.sent, tcb.snd, tcb.timers
+    timers.retransmit = NEVER
+    if not sent.spans:
+        return
+    opening = snd.una == snd.iss
+    if tcb.retries == 0 or (snd.wnd == 0 and not opening and tcb.heard_at >= tcb.sent_at):
+        # The first time; or a closed window whose owner still answers (MUST-37).
+        tcb.retries = 0
+        tcb.retrying_since = tcb.sent.spans[0].sent_at
+    if _exhausted(tcb, opening, now):
+        return
+    tcb.retries += 1
+    if tcb.retries == tcb.config.r1:
+        tcb.advise(Advice.R1_REACHED, tcb.retries, now)  # SHLD-9, MUST-20
+    tcb.rtt.back_off(tcb.config)
+    if opening:
+        tcb.syn_owed = True
+    if tcb.recovery is not None and tcb.controller is not None and not tcb.syn_owed:
+        flight = sent.in_flight
+        if tcb.recovery.on_timeout(sent, snd.una, snd.nxt, now):
+            tcb.controller.on_timeout(flight, now)
+        tcb.resend_owed = True
+    tcb.advise(Advice.RETRANSMISSION, tcb.rtt.rto, now)
+    timers.retransmit = _next(tcb, tcb.rtt.rto, opening, now)
+
+
+def _next(tcb: Tcb, wait: int, opening: bool, now: int) -> int:
+    """Return when to look again: after `wait`, or when R2 is over if that is sooner."""
+    retries, r2 = _limits(tcb, opening)
+    at = now + wait
+    if not retries and tcb.retrying_since + r2 < at:
+        return max(tcb.retrying_since + r2, now + 1)
+    return at
+
+
+def _limits(tcb: Tcb, opening: bool) -> tuple[int, int]:
+    """Return the bound on retransmissions (0 for none) and the bound in time (R2)."""
+    config = tcb.config
+    if not opening:
+        return config.retries, config.r2
+    if tcb.passive:
+        return config.syn_ack_retries, config.syn_r2
+    return config.syn_retries, config.syn_r2
+
+
+def _exhausted(tcb: Tcb, opening: bool, now: int) -> bool:
+    """R2: give the connection up (RFC 9293 3.8.3, MUST-20, MUST-23)."""
+    retries, r2 = _limits(tcb, opening)
+    over = tcb.retries >= retries if retries else now - tcb.retrying_since >= r2
+    if over:
+        # A soft ICMP error, if one came, says better than "timed out" what is wrong.
+        end_with(tcb, Cause.RETRANSMISSIONS_EXHAUSTED, tcb.soft_error or errno.ETIMEDOUT, now)
+    return over
+
+
+def _persist(tcb: Tcb, now: int) -> None:
+    """The window has been closed, or too small, for long enough: ask, or send what fits."""
+    snd, timers, config = tcb.snd, tcb.timers, tcb.config
+    timers.persist = NEVER
+    if snd.wnd > 0 and not tcb.sent.spans:
+        tcb.push_owed = True
+        return
+    if tcb.retries == 0:
+        tcb.retrying_since = now
+    if _exhausted(tcb, False, now):
+        return
+    tcb.retries += 1
+    tcb.probes += 1
+    tcb.probe_owed = True
+    wait = min(tcb.rtt.rto << min(tcb.probes, 16), config.max_rto)  # SHLD-29, SHLD-30
+    timers.persist = _next(tcb, wait, False, now)
+
+
+def _keepalive(tcb: Tcb, now: int) -> None:
+    """A connection that has been silent: is the peer still there (RFC 9293 3.8.4)?"""
+    timers, config = tcb.timers, tcb.config
+    timers.keepalive = NEVER
+    if not config.keepalive or tcb.state in (CLOSED, SYN_SENT, SYN_RECEIVED):
+        return
+    silent_until = tcb.heard_at + config.keepalive_idle
+    if tcb.keepalive_probes == 0 and (now < silent_until or tcb.sent.spans):
+        timers.keepalive = silent_until if now < silent_until else now + config.keepalive_idle
+        return
+    if tcb.keepalive_probes >= config.keepalive_probes:
+        wish_abort(tcb)
+        end_with(tcb, Cause.KEEPALIVE_FAILED, tcb.soft_error or errno.ETIMEDOUT, now)
+        return
+    tcb.keepalive_probes += 1
+    tcb.keepalive_owed = True
+    timers.keepalive = now + config.keepalive_interval
