@@ -38,6 +38,8 @@ class Passage:
     from_a: bool
     number: int
     packet: Packet
+    intact: Packet
+    """What was sent, where `packet` is what arrives."""
     arrives_at: int
     fate: str
     copy: bool
@@ -52,6 +54,7 @@ class Passage:
         self.from_a = from_a
         self.number = number
         self.packet = packet
+        self.intact = packet
         self.arrives_at = arrives_at
         self.fate = SENT
         self.copy = False
