@@ -81,9 +81,13 @@ def _measure(tcb: Tcb, segment: Segment, now: int) -> None:
     sent = tcb.sent
     if sent.rtt >= 0 and not sent.resent_acked:
         tcb.rtt.sample(sent.rtt, tcb.config)
-    elif tcb.ts_on and segment.ts_ecr != ABSENT and segment.ts_ecr != 0:
-        ticks = (tcb.timestamp(now) - segment.ts_ecr) & 0xFFFFFFFF
-        if ticks * MS < 600 * SECOND:
+    elif tcb.ts_on and segment.ts_ecr not in (ABSENT, 0) and sent.newest is not None:
+        if lt(segment.ts_ecr, tcb.timestamp(sent.newest.sent_at)):
+            # The original had arrived and its ACK was lost or late: no round trip to be seen here,
+            # but no ambiguity either, so the back-off ends.
+            tcb.rtt.end_back_off(tcb.config)
+        else:
+            ticks = (tcb.timestamp(now) - segment.ts_ecr) & 0xFFFFFFFF
             tcb.rtt.sample(ticks * MS, tcb.config)
 
 

@@ -48,6 +48,12 @@ class RoundTrip:
         self.backoff += 1
         self.rto = min(self.rto * 2, config.max_rto)
 
+    def end_back_off(self, config: Config) -> None:
+        """Timestamps have shown which transmission arrived: Karn's reason to wait is gone."""
+        if self.backoff and self.srtt:
+            self.backoff = 0
+            self._compute(config)
+
     def _compute(self, config: Config) -> None:
         variance = 4 * self.rttvar
         rto = self.srtt + (variance if variance > GRANULARITY else GRANULARITY)
