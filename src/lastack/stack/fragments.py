@@ -86,8 +86,10 @@ class Fragments:
         """Take the fragment whose header, read from data[start:], is given.
 
         Returns the whole packet, with a header as if it had never been cut, when this was the last
-        one missing; otherwise FRAGMENT_HELD or FRAGMENT_DROPPED.
+        one missing; otherwise FRAGMENT_HELD or FRAGMENT_DROPPED. What is no fragment comes back.
         """
+        if not header.is_fragment:
+            return data[start : header.payload_end]
         key = _key_of(header)
         datagram = self.datagrams.get(key)
         if datagram is not None and datagram.deadline <= now:
