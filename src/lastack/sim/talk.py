@@ -104,8 +104,8 @@ class Conversation:
         self.right_closes_first = right_closes_first
         self.right = None
         self.listener: Listener | None = None
-        pair.on_notice_left = self._noticed
-        pair.on_notice_right = self._noticed
+        pair.on_notice_left = self.noticed
+        pair.on_notice_right = self.noticed
         here = Endpoint(pair.left_address, 49152) if simultaneous else None
         there = Endpoint(pair.right_address, port)
         if not simultaneous:
@@ -120,7 +120,8 @@ class Conversation:
         """Run the world until the listener is all that is left of it, or until then."""
         self.pair.run(until)
 
-    def _noticed(self, noticed: Connection | Listener) -> None:
+    def noticed(self, noticed: Connection | Listener) -> None:
+        """See to the news of a connection or of the listener."""
         if isinstance(noticed, Listener):
             noticed.notices = 0
             while (connection := noticed.accept()) is not None:

@@ -85,7 +85,7 @@ class Side:
             connection: Connection = slot.connection
             self.numbers[key] = connection.number
             return connection.state
-        if key in self.stack.time_waits.entries:
+        if key in self.stack.time_wait_table.entries:
             return TIME_WAIT
         number = self.numbers.get(key)
         if number is not None:
