@@ -1,1 +1,1 @@
-"""One host: demultiplexing, listeners, TIME-WAIT, ports, routes, ICMP, and the BSD socket on top."""
+"""One host: demultiplexing, listeners, TIME-WAIT, ports, routes, ICMP, and BSD sockets on top."""

@@ -171,9 +171,7 @@ def _key(header: Ip4 | Ip6, data: bytes) -> bytes:
     return header.source + header.destination + ports
 
 
-def _fragment(
-    host: Host, header: Ip4 | Ip6, data: bytes, start: int, now: int
-) -> Stop | None:
+def _fragment(host: Host, header: Ip4 | Ip6, data: bytes, start: int, now: int) -> Stop | None:
     """Keep a fragment; the last one missing makes a packet that arrives like any other."""
     if not host.routes.is_ours(header.destination) and not host.listeners.claims(
         header.destination
@@ -202,7 +200,7 @@ def _tcp(
     now: int,
     hops: tuple[bytes, ...] = (),
 ) -> Stop | None:
-    """Take the segment in data[start:end]; addresses have `width` octets and the sum `addresses`."""
+    """Take the segment in data[start:end]; its addresses have `width` octets and that sum."""
     slot = host.demux.slots.get(key)
     if slot is None and key not in host.time_wait_table.entries:
         stop = _address_stop(host, key[:width], key[width : 2 * width])
@@ -231,7 +229,7 @@ def _tcp(
             return _stranger(host, key, width, segment, hops, now)
     try:
         stop = connection.segment_arrives(segment, now)
-    except Exception as error:  # noqa: BLE001 - our mistake must not end the stack
+    except Exception as error:  # our mistake must not end the stack
         stop = host.broken(slot, error, now)
     if host.trace is not None:
         host.trace(now, "in", connection, segment, before, stop)
@@ -282,21 +280,17 @@ def _stranger(
 ) -> Stop | None:
     """A segment for no connection: for TIME-WAIT, for a listener, or for nobody."""
     entry = host.time_wait_table.entries.get(key)
-    reopens = False
     if entry is not None:
         stop = _time_wait(host, key, entry, segment, now)
         if stop is not None:
             return stop
-        reopens = True
     if segment.source_port == 0 or segment.destination_port == 0:
         return Stop.BAD_TCP_PORT
     remote = Endpoint(key[:width], segment.source_port)
     local = Endpoint(key[width : 2 * width], segment.destination_port)
-    listener = host.listeners.find(
-        local.address, local.port, host.routes.is_ours(local.address)
-    )
+    listener = host.listeners.find(local.address, local.port, host.routes.is_ours(local.address))
     if listener is not None:
-        stop, slot = _listen(host, listener, local, remote, segment, reopens, hops, now)
+        stop, slot = _listen(host, listener, local, remote, segment, entry, hops, now)
         if host.trace is not None:
             child = slot.connection if slot is not None else None
             host.trace(now, "in", child, segment, LISTEN, stop)
@@ -321,10 +315,8 @@ def _reset(host: Host, local: Endpoint, remote: Endpoint, segment: Segment, now:
         host.counters.resets_held_back += 1
 
 
-def _time_wait(
-    host: Host, key: bytes, entry: TimeWait, segment: Segment, now: int
-) -> Stop | None:
-    """Give a segment to a TIME-WAIT entry; None when it is a SYN that may open the 4-tuple again."""
+def _time_wait(host: Host, key: bytes, entry: TimeWait, segment: Segment, now: int) -> Stop | None:
+    """Give a segment to a TIME-WAIT entry; None for a SYN that may open the 4-tuple again."""
     stop = time_wait_segment(entry, segment, now, host.config)
     if stop is None:
         listener = host.listeners.find(
@@ -341,7 +333,7 @@ def _time_wait(
         entry.reply = None
     if stop is Stop.RESET:
         host.time_wait_table.remove(key)
-        host.time_wait_over(entry.number, Cause.RESET, now)
+        host.time_wait_over(entry, Cause.RESET, now)
     return stop
 
 
@@ -351,11 +343,14 @@ def _listen(
     local: Endpoint,
     remote: Endpoint,
     segment: Segment,
-    reopens: bool,
+    old: TimeWait | None,
     hops: tuple[bytes, ...],
     now: int,
 ) -> tuple[Stop | None, Slot | None]:
-    """SEGMENT ARRIVES in LISTEN (RFC 9293 3.10.7.2); gives the child that a SYN has made."""
+    """SEGMENT ARRIVES in LISTEN (RFC 9293 3.10.7.2); gives the child that a SYN has made.
+
+    `old` is the TIME-WAIT entry that the SYN may reopen.
+    """
     if segment.flags & RST:
         return Stop.RST_IN_LISTEN, None
     if segment.flags & ACK:
@@ -377,15 +372,16 @@ def _listen(
     interface = host.routes.towards(remote.address)
     if interface is None:
         return Stop.NO_ROUTE, None
-    slot = host.create(local, remote, interface, listener.config, listener, hops, now)
-    slot.reopens = reopens
+    slot = host.create(local, remote, interface, listener.config, listener, hops, now, old)
     child = slot.connection
     host.counters.opened_passively += 1
     listener.born(child)
     try:
+        if old is not None:
+            return child.reopen(segment, now), slot
         child.open_passive(now)
         return child.segment_arrives(segment, now), slot
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         return host.broken(slot, error, now), slot
 
 
@@ -396,7 +392,7 @@ def _inspect(
     assert listener.inspect is not None
     try:
         return listener.inspect(segment, local, remote)
-    except Exception:  # noqa: BLE001 - a packet must not be able to make us raise
+    except Exception:  # a packet must not be able to make us raise
         if host.config.strict:
             raise
         host.counters.stops[Stop.INTERNAL] += 1

@@ -7,6 +7,7 @@ wish nothing are never looked at.
 
 from typing import Final
 
+from lastack.stack.arrive import packet_arrives
 from lastack.stack.demux import Slot
 from lastack.stack.host import Host
 from lastack.stack.ip import encode
@@ -23,12 +24,16 @@ _HEADERS: Final = 2048
 def next_packet(host: Host, now: int) -> Packet | None:
     """Return the next packet to put on the link, None when there is nothing to send now."""
     counters = host.counters
-    if host.replies:
-        packet = host.replies.popleft()
-        counters.packets_out += 1
-        counters.octets_out += packet.length
-        return packet
-    while host.ready:
+    while True:
+        while host.replies:
+            packet = host.replies.popleft()
+            if not _is_for_us(host, packet):
+                counters.packets_out += 1
+                counters.octets_out += packet.length
+                return packet
+            _loop(host, packet, now)
+        if not host.ready:
+            return None
         slot = host.ready[0]
         segment = _pull(host, slot, now)
         if segment is None:
@@ -51,17 +56,35 @@ def next_packet(host: Host, now: int) -> Packet | None:
             if len(host.ready) > 1:
                 host.schedule.add(slot, slot.connection.next_deadline())
                 host.ready.rotate(-1)
+        if path.loops:
+            _loop(host, packet, now)
+            continue
         counters.packets_out += 1
         counters.octets_out += packet.length
         return packet
-    return None
+
+
+def _is_for_us(host: Host, packet: Packet) -> bool:
+    """Return whether a packet of the stack's own is addressed to itself."""
+    data = packet.data
+    destination = data[16:20] if data[0] >> 4 == 4 else data[24:40]
+    return host.routes.is_ours(destination)
+
+
+def _loop(host: Host, packet: Packet, now: int) -> None:
+    """Let a packet to one of our own addresses arrive here, as a loopback device would."""
+    host.looping = True
+    try:
+        packet_arrives(host, packet, now)
+    finally:
+        host.looping = False
 
 
 def _pull(host: Host, slot: Slot, now: int) -> Segment | None:
     """Ask a connection for its next segment; our own mistakes end that connection alone."""
     try:
         return slot.connection.next_segment(now)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         host.counters.stops[host.broken(slot, error, now)] += 1
         return None
 
@@ -72,7 +95,7 @@ def finish_turn(host: Host, slot: Slot, now: int) -> None:
     host.turn = 0
     slot.queued = False
     connection = slot.connection
-    host.note(slot)
+    host.note(slot, now)
     state = connection.state
     if (state is CLOSED or state is TIME_WAIT or state is LISTEN) and host.retire(slot, now):
         return

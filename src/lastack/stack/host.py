@@ -1,7 +1,7 @@
 """The state of one host, and what follows whenever one of its connections has changed.
 
-`Host` is the data that the chapters share: `arrive` (packets in), `icmp`, `depart` (packets out) and
-the facade, `stack.Stack`. Nothing here looks at a clock, and nothing ever goes through all
+`Host` is the data that the chapters share: `arrive` (packets in), `icmp`, `depart` (packets out)
+and the facade, `stack.Stack`. Nothing here looks at a clock, and nothing ever goes through all
 connections: a connection that changed is settled at once, by itself.
 """
 
@@ -25,16 +25,20 @@ from lastack.tcp.config import Config
 from lastack.tcp.connection import Connection
 from lastack.tcp.events import Event, StateChanged
 from lastack.tcp.states import CLOSED, LISTEN, SYN_RECEIVED, TIME_WAIT, Cause, State, transition
+from lastack.tcp.time_wait import TimeWait
 from lastack.units import SECOND
 from lastack.wire.address import Endpoint
 from lastack.wire.packet import Packet
 from lastack.wire.segment import Segment
+from lastack.wire.seq import add, le
 from lastack.wire.stop import Stop
 
 MOST_REPLIES: Final = 256
 """Packets of the stack's own (resets, echo replies ...) that wait to be pulled, at most."""
 MOST_EVENTS: Final = 65536
 """Events kept for whoever collects them; the oldest go first."""
+_BEYOND: Final = 250_000
+"""How far behind the old connection's last octet a reopened one begins: a second of the clock."""
 _HEADERS: Final = 120
 """Room for the longest IPv6 or IPv4 header and TCP header in front of a super-segment."""
 
@@ -112,26 +116,38 @@ class Host(Keeper):
         listener: Listener | None,
         hops: tuple[bytes, ...],
         now: int,
+        old: TimeWait | None = None,
     ) -> Slot:
-        """Make a connection in CLOSED and its place in the table."""
+        """Make a connection and its place in the table; in TIME-WAIT where it reopens `old`."""
         key = key_of(local, remote)
         iss, ts_offset = self.numbers.choose(key, now)
+        if old is not None and le(iss, old.snd_nxt):
+            iss = add(old.snd_nxt, _BEYOND)  # MAY-2 (a)
         mtu = min(interface.mtu, self.mtus.get(remote.address, now))
         if hops:
             mtu -= 4 + 4 * len(hops)  # Eff.snd.MSS takes IP options into account (MUST-67)
         divides = interface.tso4 if len(local.address) == 4 else interface.tso6
         max_size = max(0, interface.max_size - _HEADERS) if divides and not hops else 0
         connection = Connection(
-            self.new_number(), local, remote, config, iss, ts_offset, mtu, max_size
+            self.new_number(),
+            local,
+            remote,
+            config,
+            iss,
+            ts_offset,
+            mtu,
+            max_size,
+            CLOSED if old is None else TIME_WAIT,
         )
         slot = Slot(key, connection, listener)
+        slot.reopens = old is not None
         slot.hops = hops
         self.demux.add(slot)
         return slot
 
     def settle(self, slot: Slot, now: int) -> None:
         """A connection has changed: queue its output, its timer and its notices, or forget it."""
-        self.note(slot)
+        self.note(slot, now)
         connection = slot.connection
         state = connection.state
         if connection.wants_output:
@@ -142,18 +158,18 @@ class Host(Keeper):
             return
         self.schedule.add(slot, connection.next_deadline())
 
-    def note(self, slot: Slot) -> None:
+    def note(self, slot: Slot, now: int) -> None:
         """Collect what a connection has to tell: events, notices, the end of its handshake."""
         connection = slot.connection
-        if connection.events:
+        if connection.tcb.events:
             self._events.extend(connection.take_events())
         if slot.listener is not None:
-            self._settle_child(slot, slot.listener, connection.state)
+            self._settle_child(slot, slot.listener, connection.state, now)
         elif connection.notices and not slot.noticed:
             slot.noticed = True
             self.noticed.append(slot)
 
-    def _settle_child(self, slot: Slot, listener: Listener, state: State) -> None:
+    def _settle_child(self, slot: Slot, listener: Listener, state: State, now: int) -> None:
         """See whether a child has finished its handshake, or has ended before anybody took it."""
         if state is SYN_RECEIVED:
             return
@@ -164,7 +180,9 @@ class Host(Keeper):
             return
         if slot.reopens:
             slot.reopens = False
-            self.time_wait_table.remove(slot.key)
+            entry = self.time_wait_table.remove(slot.key)
+            if entry is not None:
+                self.time_wait_over(entry, Cause.ABORT, now)
         if child.number in listener.children:
             if not listener.notices:
                 self.noticed_listeners.append(listener)
@@ -178,7 +196,7 @@ class Host(Keeper):
         """
         connection = slot.connection
         if connection.state is TIME_WAIT and not slot.reopens:
-            if not connection.orphan:
+            if not connection.is_orphan:
                 return False
             self.keep_time_wait(slot, now)
             return True
@@ -203,21 +221,33 @@ class Host(Keeper):
             if oldest is None:
                 break
             self.counters.time_waits_evicted += 1
-            self.time_wait_over(oldest.number, Cause.ABORT, now)
-        entry = connection.release_time_wait()
+            self.time_wait_over(oldest, Cause.ABORT, now)
+        entry = connection.release_time_wait(now)
+        if connection.user is not None or not connection.is_orphan:
+            entry.connection = connection
         self.counters.time_waits += 1
         if limit > 0:
             self.time_wait_table.add(slot.key, entry)
         else:
             self.counters.time_waits_evicted += 1
-            self.time_wait_over(connection.number, Cause.ABORT, now)
+            self.time_wait_over(entry, Cause.ABORT, now)
 
-    def time_wait_over(self, number: int, cause: Cause, now: int) -> None:
-        """Tell that a TIME-WAIT of the table has become CLOSED."""
+    def time_wait_over(self, entry: TimeWait, cause: Cause, now: int) -> None:
+        """A TIME-WAIT that has left the table is CLOSED: tell, and let its connection know."""
+        connection = entry.connection
+        entry.connection = None
+        if isinstance(connection, Connection):
+            if cause is Cause.TIME_WAIT_OVER:
+                connection.deadline_passed(now)
+            if connection.state is TIME_WAIT:
+                connection.abort(now)
+                connection.error = 0
+            self._events.extend(connection.take_events())
+            return
         row = transition(TIME_WAIT, cause)
         assert row is not None
         self._events.append(
-            StateChanged(now, number, row.state, row.to, cause, row.section, "")
+            StateChanged(now, entry.number, row.state, row.to, cause, row.section, "")
         )
 
     def broken(self, slot: Slot, error: Exception, now: int) -> Stop:
@@ -226,7 +256,7 @@ class Host(Keeper):
             raise error
         try:
             slot.connection.abort(now)
-        except Exception:  # noqa: BLE001 - the peer must not make us raise, not even twice
+        except Exception:  # the peer must not make us raise, not even twice
             self.forget(slot)
         return Stop.INTERNAL
 
@@ -273,6 +303,7 @@ class Host(Keeper):
                     config.dscp,
                     config.path_mtu_discovery,
                     slot.hops,
+                    self.routes.is_ours(connection.remote.address),
                 )
         return slot.path
 

@@ -1,20 +1,20 @@
 """ICMP at the host: echo answered, errors handed to the connection they quote, errors sent.
 
-RFC 1122 3.2.2 and 4.2.3.9, RFC 4443, RFC 5927. An error is only as good as its quotation: it goes to
-the connection whose 4-tuple it quotes, and that one checks the sequence number. Only what a
-connection has believed changes the path MTU that the host remembers. Errors that we send share one
-budget with resets.
+RFC 1122 3.2.2 and 4.2.3.9, RFC 4443, RFC 5927. An error is only as good as its quotation: it goes
+to the connection whose 4-tuple it quotes, and that one checks the sequence number. Only what a
+connection has believed changes the path MTU that the host remembers. Errors that we send share
+one budget with resets.
 """
 
 import errno
 from typing import Final
 
+from lastack.stack.demux import key_of
 from lastack.stack.host import Host
 from lastack.tcp.icmp_errors import IcmpError
 from lastack.wire import icmp as wire
 from lastack.wire import ip6
 from lastack.wire.address import Endpoint
-from lastack.stack.demux import key_of
 from lastack.wire.icmp import IcmpKind, IcmpMessage
 from lastack.wire.ip4 import Ip4, decode_ip4, encode_ip4
 from lastack.wire.ip6 import Ip6
@@ -93,7 +93,7 @@ def _error_arrives(host: Host, message: IcmpMessage, now: int) -> Stop:
         mtu = _guess(message)
     try:
         stop = slot.connection.icmp_arrives(severity, code, message.quoted_seq, mtu, now)
-    except Exception as error:  # noqa: BLE001 - our mistake must not end the stack
+    except Exception as error:  # our mistake must not end the stack
         stop = host.broken(slot, error, now)
     if severity is IcmpError.TOO_BIG and stop is Stop.ICMP_TAKEN:
         floor = 1280 if message.version == 6 else host.config.min_path_mtu
@@ -103,7 +103,7 @@ def _error_arrives(host: Host, message: IcmpMessage, now: int) -> Stop:
 
 
 def _meaning(message: IcmpMessage) -> tuple[IcmpError, int]:
-    """Return how bad an error is, and the errno that tells the user (RFC 1122 4.2.3.9, RFC 5461)."""
+    """Return how bad an error is, and its errno (RFC 1122 4.2.3.9, RFC 5461)."""
     kind, code = message.kind, message.code
     if kind == IcmpKind.PACKET_TOO_BIG:
         return IcmpError.TOO_BIG, errno.EMSGSIZE
@@ -163,9 +163,7 @@ def complain6(host: Host, data: bytes, start: int, end: int, now: int) -> None:
     if not _affords(host, now):
         return
     kind = IcmpKind.PARAMETER_PROBLEM
-    body = wire.error6(
-        kind, problem.code, problem.pointer, data[start:end], destination, source
-    )
+    body = wire.error6(kind, problem.code, problem.pointer, data[start:end], destination, source)
     _send6(host, destination, source, body)
 
 

@@ -28,7 +28,8 @@ class Path:
     """All that the packets from one address to another have in common.
 
     `tos` holds the DSCP in its place, ECN bits zero; `hops` is a source route through these
-    addresses (IPv4 only); the packet is then sent to the first of them.
+    addresses (IPv4 only), and the packet is sent to the first of them; `loops` says that the
+    destination is ourselves.
     """
 
     version: int
@@ -42,6 +43,7 @@ class Path:
     pseudo_sum: int
     owed: bool
     divides: bool
+    loops: bool
 
     def __init__(
         self,
@@ -52,10 +54,12 @@ class Path:
         dscp: int,
         dont_fragment: bool,
         hops: tuple[bytes, ...] = (),
+        loops: bool = False,
     ) -> None:
         self.interface = interface
         self.tos = (dscp & 0x3F) << 2
         self.ttl = ttl
+        self.loops = loops
         self.owed = interface.checksum
         self.pseudo_sum = (
             int.from_bytes(source, "big") + int.from_bytes(destination, "big") + TCP
@@ -148,9 +152,7 @@ def encode(path: Path, segment: Segment, ident: int) -> Packet:
             data, 0, len(data), segment.parts, segment.length, gso_size,
             CHECKSUM_OWED, ip_length, _TCP_CHECKSUM,
         )  # fmt: skip
-    return Packet(
-        data, 0, len(data), segment.parts, segment.length, gso_size, CHECKSUM_PRESENT
-    )
+    return Packet(data, 0, len(data), segment.parts, segment.length, gso_size, CHECKSUM_PRESENT)
 
 
 def _checksum(segment: Segment, flags: int, pseudo: int) -> int:

@@ -32,7 +32,7 @@ class PathMtus:
         return found[0]
 
     def lower(self, destination: bytes, mtu: int, now: int) -> None:
-        """A router has said, and a connection has believed it, that no more than `mtu` gets through."""
+        """No more than `mtu` gets through: a router has said it, and a connection believed it."""
         if mtu < self.get(destination, now):
             self.known.pop(destination, None)
             while len(self.known) >= _MOST:

@@ -64,10 +64,7 @@ class Ports:
 
     def clash(self, address: bytes, port: int, reuse: bool) -> bool:
         """Return whether a new binding would clash with one that stands."""
-        for binding in self.bindings.get(port, ()):
-            if binding.clashes(address, reuse):
-                return True
-        return False
+        return any(binding.clashes(address, reuse) for binding in self.bindings.get(port, ()))
 
     def bind(self, address: bytes, port: int, reuse: bool) -> Binding:
         """Take a port; the caller has asked `clash` before."""

@@ -1,4 +1,4 @@
-"""Interfaces, the prefixes behind them, which addresses are ours, and which source fits a destination.
+"""Interfaces, the prefixes behind them, which addresses are ours, and whose source fits where.
 
 There is no forwarding and, on links that carry IP packets, no neighbour: a route only says which
 interface a packet leaves by.
@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 ANY_4: Final = bytes(4)
 ANY_6: Final = bytes(16)
+_LOOPBACK_6: Final = b"\0" * 15 + b"\1"
 _BROADCAST: Final = b"\xff\xff\xff\xff"
 
 
@@ -128,16 +129,16 @@ class Routes:
     def is_bad_source(self, address: bytes) -> bool:
         """Return whether no host can have sent from this address: MUST-63 (RFC 1122 3.2.1.3)."""
         if len(address) == 16:
-            return address[0] == 0xFF or address == ANY_6 or self._strays(address, b"\0" * 15 + b"\1")
+            if address[0] == 0xFF or address == ANY_6:
+                return True
+            return address == _LOOPBACK_6 and self._strays(address)
         first = address[0]
         if first == 0 or first >= 224 or address in self.broadcasts:
             return True
-        return first == 127 and self._strays(address, address)
+        return first == 127 and self._strays(address)
 
-    def _strays(self, address: bytes, loopback: bytes) -> bool:
-        """Return whether a loopback address came although no interface of ours has that network."""
-        if address != loopback:
-            return False
+    def _strays(self, address: bytes) -> bool:
+        """Return whether no interface of ours has the network of a loopback address."""
         return not any(p.holds(address) for i in self.interfaces for p in i.prefixes)
 
     def find(self, destination: bytes) -> Route | None:

@@ -45,7 +45,7 @@ class Schedule:
             self.dead = 0
 
     def next_deadline(self) -> int:
-        """Return the earliest time that a connection really waits for; tidies the top of the heap."""
+        """Return the earliest time that a connection really waits for; tidies the heap's top."""
         while self.heap:
             time, _, number = self.heap[0]
             slot = self.demux.numbers.get(number)

@@ -19,7 +19,7 @@ from lastack.stack.routes import Interface, Route
 from lastack.tcp.config import Config
 from lastack.tcp.connection import Connection
 from lastack.tcp.info import ConnectionInfo
-from lastack.tcp.states import State, Cause
+from lastack.tcp.states import Cause, State
 from lastack.tcp.time_wait import TimeWait
 from lastack.wire.address import Endpoint
 from lastack.wire.packet import Packet
@@ -53,11 +53,11 @@ class Stack(Host):
                 continue
             try:
                 slot.connection.deadline_passed(now)
-            except Exception as error:  # noqa: BLE001 - our mistake must not end the stack
+            except Exception as error:  # our mistake must not end the stack
                 self.counters.stops[self.broken(slot, error, now)] += 1
             self.settle(slot, now)
         for entry in self.time_wait_table.expired(now):
-            self.time_wait_over(entry.number, Cause.TIME_WAIT_OVER, now)
+            self.time_wait_over(entry, Cause.TIME_WAIT_OVER, now)
         if self.fragments.next_deadline() <= now:
             icmp.fragments_expired(self, self.fragments.deadline_passed(now), now)
 
@@ -66,8 +66,16 @@ class Stack(Host):
         slot = self.demux.numbers.get(connection.number)
         if slot is not None:
             self.settle(slot, now)
-        elif connection.events:
+        elif connection.tcb.events:
             self._events.extend(connection.take_events())
+
+    def reconfigure(self, connection: Connection, config: Config, now: int) -> None:
+        """Give a connection other knobs; those in the IP header count from the next packet on."""
+        connection.config = config
+        slot = self.demux.numbers.get(connection.number)
+        if slot is not None:
+            slot.path = None
+            self.settle(slot, now)
 
     # what it wants
 
@@ -140,9 +148,7 @@ class Stack(Host):
                 raise error_for(errno.EADDRINUSE, f"{here} to {remote} exists")
         else:
             here = Endpoint(address, self._ephemeral(address, remote))
-        slot = self.create(
-            here, remote, route.interface, config or self.config, None, hops, now
-        )
+        slot = self.create(here, remote, route.interface, config or self.config, None, hops, now)
         self.counters.opened_actively += 1
         slot.connection.open_active(now)
         self.settle(slot, now)
@@ -158,6 +164,13 @@ class Stack(Host):
         if route is None:
             raise error_for(errno.ENETUNREACH, str(Endpoint(destination, 0)))
         return route
+
+    def any_address(self, width: int) -> bytes:
+        """Return our first address of 4 or 16 octets; raises EADDRNOTAVAIL without one."""
+        for address in self.routes.ours:
+            if len(address) == width:
+                return address
+        raise error_for(errno.EADDRNOTAVAIL)
 
     def listen(
         self,

@@ -2,7 +2,7 @@
 
 import errno
 
-from lastack.tcp import arrive, icmp_errors, output, time_wait, timeouts, user
+from lastack.tcp import arrive, handshake, icmp_errors, output, time_wait, timeouts, user
 from lastack.tcp.config import Config
 from lastack.tcp.events import Event
 from lastack.tcp.icmp_errors import IcmpError
@@ -45,8 +45,9 @@ class Connection:
         ts_offset: int,
         mtu: int,
         max_size: int = 0,
+        state: State = CLOSED,
     ) -> None:
-        self.tcb = Tcb(number, local, remote, config, iss, ts_offset, mtu, max_size)
+        self.tcb = Tcb(number, local, remote, config, iss, ts_offset, mtu, max_size, state)
         self.user = None
         self._cork = False
 
@@ -97,6 +98,13 @@ class Connection:
     def open_passive(self, now: int) -> None:
         """CLOSED to LISTEN."""
         user.open_passive(self.tcb, now)
+
+    def reopen(self, segment: Segment, now: int) -> Stop | None:
+        """TIME-WAIT to SYN-RECEIVED: a SYN opens the 4-tuple of an old connection again (MAY-2).
+
+        For a connection made with `state` TIME-WAIT and an ISS beyond what the old one has used.
+        """
+        return handshake.arrives_in_listen(self.tcb, segment, now)
 
     def send(
         self,

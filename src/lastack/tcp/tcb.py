@@ -6,6 +6,7 @@ place where a state changes, and it asks the table.
 
 from typing import Final
 
+from lastack.errors import BrokenTableError
 from lastack.tcp.config import Config
 from lastack.tcp.congestion import CONTROLLERS, CongestionController, initial_window
 from lastack.tcp.events import Advice, Advised, Event, Notice, StateChanged
@@ -31,10 +32,6 @@ assert int(Notice.CLOSED) == NOTICE_CLOSED and int(Notice.URGENT) == URGENT
 
 MOST_REPLIES: Final = 8
 MOST_EVENTS: Final = 256
-
-
-class BrokenTableError(AssertionError):
-    """Our own mistake: a cause came up in a state for which the table has no row."""
 
 
 class Reply:
@@ -71,12 +68,13 @@ class Tcb:
         ts_offset: int,
         mtu: int,
         max_size: int,
+        state: State = CLOSED,
     ) -> None:
         self.number: int = number
         self.local: Endpoint = local
         self.remote: Endpoint = remote
         self.config: Config = config
-        self.state: State = CLOSED
+        self.state: State = state
         self.error: int = 0
         self.soft_error: int = 0
         self.notices: int = 0

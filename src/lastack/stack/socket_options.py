@@ -1,0 +1,275 @@
+"""The options of a socket: how a knob reaches a connection, and those that are more than a knob."""
+
+import errno
+from collections.abc import Callable
+from typing import Final
+
+from lastack.errors import error_for
+from lastack.stack import options as o
+from lastack.stack.listener import Listener
+from lastack.stack.stack import Stack
+from lastack.tcp.config import Config
+from lastack.tcp.congestion import CONTROLLERS
+from lastack.tcp.connection import Connection
+from lastack.tcp.states import CLOSED, SYN_SENT
+from lastack.units import NEVER, SECOND
+from lastack.wire.ip4 import option_fault, source_route
+
+Value = int | bytes
+
+
+class SocketOptions:
+    """What can be set on a socket, whatever it is at the moment.
+
+    `config` counts until there is a connection, which then has its own; a listener's is that of
+    its children. `linger` is None, or (SO_LINGER on) the seconds that a close may take.
+    """
+
+    stack: Stack
+    family: int
+    config: Config
+    connection: Connection | None
+    listener: Listener | None
+    reuse: bool
+    cork: bool
+    linger: int | None
+    hops: tuple[bytes, ...]
+
+    def __init__(self, stack: Stack, family: int, config: Config) -> None:
+        self.stack = stack
+        self.family = family
+        self.config = config
+        self.connection = None
+        self.listener = None
+        self.reuse = False
+        self.cork = False
+        self.linger = None
+        self.hops = ()
+
+    def current(self) -> Config:
+        """Return the Config that counts now."""
+        return self.config if self.connection is None else self.connection.config
+
+    def change(self, config: Config, now: int) -> None:
+        """Let another Config count from now on."""
+        self.config = config
+        if self.listener is not None:
+            self.listener.config = config
+        if self.connection is not None:
+            self.stack.reconfigure(self.connection, config, now)
+
+    def take_error(self) -> int:
+        """Return the pending error and clear it."""
+        if self.connection is None:
+            return 0
+        code = self.connection.error
+        self.connection.error = 0
+        return code
+
+
+def get_option(socket: SocketOptions, level: int, name: int, now: int) -> Value:
+    """Return an option's value; ENOPROTOOPT for one that there is not."""
+    knob = o.KNOBS.get((level, name))
+    if knob is not None:
+        return knob.read(socket.current())
+    row = ROWS.get((level, name))
+    if row is None:
+        raise error_for(errno.ENOPROTOOPT, f"level {level}, option {name}")
+    return row[0](socket, now)
+
+
+def set_option(socket: SocketOptions, level: int, name: int, value: Value, now: int) -> None:
+    """Set an option; ENOPROTOOPT for one that there is not or that is only to be read, EINVAL."""
+    knob = o.KNOBS.get((level, name))
+    if knob is not None:
+        changed = knob.changed(socket.current(), _int(value))
+        if changed is None:
+            raise error_for(errno.EINVAL, f"{value!r} is not between {knob.low} and {knob.high}")
+        socket.change(changed, now)
+        return
+    row = ROWS.get((level, name))
+    setter = row[1] if row is not None else None
+    if setter is None:
+        raise error_for(errno.ENOPROTOOPT, f"level {level}, option {name}")
+    setter(socket, value, now)
+
+
+def _int(value: Value) -> int:
+    number = o.int_of(value)
+    if number is None:
+        raise error_for(errno.EINVAL, "not a number")
+    return number
+
+
+# SOL_SOCKET
+
+
+def _get_reuse(socket: SocketOptions, now: int) -> Value:
+    return int(socket.reuse)
+
+
+def _set_reuse(socket: SocketOptions, value: Value, now: int) -> None:
+    socket.reuse = _int(value) != 0
+
+
+def _get_error(socket: SocketOptions, now: int) -> Value:
+    return socket.take_error()
+
+
+def _get_linger(socket: SocketOptions, now: int) -> Value:
+    return o.pack_linger(socket.linger is not None, socket.linger or 0)
+
+
+def _set_linger(socket: SocketOptions, value: Value, now: int) -> None:
+    linger = o.linger_of(value)
+    if linger is None:
+        raise error_for(errno.EINVAL, "not a struct linger")
+    socket.linger = linger[1] if linger[0] else None
+
+
+def _get_type(socket: SocketOptions, now: int) -> Value:
+    return o.SOCK_STREAM
+
+
+def _get_listening(socket: SocketOptions, now: int) -> Value:
+    return int(socket.listener is not None)
+
+
+def _get_protocol(socket: SocketOptions, now: int) -> Value:
+    return o.IPPROTO_TCP
+
+
+def _get_domain(socket: SocketOptions, now: int) -> Value:
+    return socket.family
+
+
+# IPPROTO_IP and IPPROTO_IPV6
+
+
+def _get_tos(socket: SocketOptions, now: int) -> Value:
+    return socket.current().dscp << 2
+
+
+def _set_tos(socket: SocketOptions, value: Value, now: int) -> None:
+    tos = _int(value)
+    if not 0 <= tos <= 255:
+        raise error_for(errno.EINVAL, f"{tos} is not between 0 and 255")
+    socket.change(socket.current().replace(dscp=tos >> 2), now)  # the ECN bits are TCP's
+
+
+def _get_mtu(socket: SocketOptions, now: int) -> Value:
+    if socket.connection is None or socket.connection.state is CLOSED:
+        raise error_for(errno.ENOTCONN)
+    return socket.connection.info(now).path_mtu or 0
+
+
+def _get_ip_options(socket: SocketOptions, now: int) -> Value:
+    return b"".join(socket.hops)
+
+
+def _set_ip_options(socket: SocketOptions, value: Value, now: int) -> None:
+    """A source route for connections to come (RFC 9293 3.9.2.1, MUST-51)."""
+    if isinstance(value, int) or len(value) > 40 or option_fault(value) >= 0:
+        raise error_for(errno.EINVAL, "no IP options")
+    route = source_route(value)
+    socket.hops = route.addresses if route is not None else ()
+
+
+def _get_v6only(socket: SocketOptions, now: int) -> Value:
+    return 1
+
+
+def _set_v6only(socket: SocketOptions, value: Value, now: int) -> None:
+    if _int(value) == 0:
+        raise error_for(errno.EINVAL, "an IPv6 socket takes no IPv4 connections here")
+
+
+# IPPROTO_TCP
+
+
+def _get_maxseg(socket: SocketOptions, now: int) -> Value:
+    connection = socket.connection
+    if connection is None or connection.state in (CLOSED, SYN_SENT):
+        return socket.current().mss_limit or 536
+    return connection.info(now).mss or 0
+
+
+def _set_maxseg(socket: SocketOptions, value: Value, now: int) -> None:
+    limit = _int(value)
+    if limit and not 88 <= limit <= 32767:
+        raise error_for(errno.EINVAL, f"{limit} is not between 88 and 32767")
+    socket.change(socket.current().replace(mss_limit=limit), now)
+
+
+def _get_cork(socket: SocketOptions, now: int) -> Value:
+    return int(socket.cork)
+
+
+def _set_cork(socket: SocketOptions, value: Value, now: int) -> None:
+    socket.cork = _int(value) != 0
+    if socket.connection is not None:
+        socket.connection.cork = socket.cork
+        socket.stack.wake(socket.connection, now)
+
+
+def _get_linger2(socket: SocketOptions, now: int) -> Value:
+    timeout = socket.current().fin_wait_2_timeout
+    return -1 if timeout >= NEVER else timeout // SECOND
+
+
+def _set_linger2(socket: SocketOptions, value: Value, now: int) -> None:
+    seconds = _int(value)
+    timeout = NEVER if seconds < 0 else seconds * SECOND
+    socket.change(socket.current().replace(fin_wait_2_timeout=timeout), now)
+
+
+def _get_info(socket: SocketOptions, now: int) -> Value:
+    if socket.connection is not None:
+        return o.pack_info(socket.connection.info(now))
+    listener = socket.listener
+    return o.pack_idle_info(
+        listener is not None,
+        len(listener.waiting) if listener is not None else 0,
+        listener.backlog if listener is not None else 0,
+    )
+
+
+def _get_congestion(socket: SocketOptions, now: int) -> Value:
+    return socket.current().congestion.encode()
+
+
+def _set_congestion(socket: SocketOptions, value: Value, now: int) -> None:
+    if isinstance(value, int):
+        raise error_for(errno.EINVAL, "the name of an algorithm")
+    name = value.rstrip(b"\0").decode("ascii", "replace")
+    if name not in CONTROLLERS:
+        raise error_for(errno.ENOENT, f"{name!r} is not one of {', '.join(CONTROLLERS)}")
+    if socket.connection is not None and socket.connection.state not in (CLOSED, SYN_SENT):
+        raise error_for(errno.EBUSY, "the connection has chosen already")
+    socket.change(socket.current().replace(congestion=name), now)
+
+
+Getter = Callable[[SocketOptions, int], Value]
+Setter = Callable[[SocketOptions, Value, int], None]
+
+ROWS: Final[dict[tuple[int, int], tuple[Getter, Setter | None]]] = {
+    (o.SOL_SOCKET, o.SO_REUSEADDR): (_get_reuse, _set_reuse),
+    (o.SOL_SOCKET, o.SO_ERROR): (_get_error, None),
+    (o.SOL_SOCKET, o.SO_LINGER): (_get_linger, _set_linger),
+    (o.SOL_SOCKET, o.SO_TYPE): (_get_type, None),
+    (o.SOL_SOCKET, o.SO_ACCEPTCONN): (_get_listening, None),
+    (o.SOL_SOCKET, o.SO_PROTOCOL): (_get_protocol, None),
+    (o.SOL_SOCKET, o.SO_DOMAIN): (_get_domain, None),
+    (o.IPPROTO_IP, o.IP_TOS): (_get_tos, _set_tos),
+    (o.IPPROTO_IP, o.IP_MTU): (_get_mtu, None),
+    (o.IPPROTO_IP, o.IP_OPTIONS): (_get_ip_options, _set_ip_options),
+    (o.IPPROTO_IPV6, o.IPV6_TCLASS): (_get_tos, _set_tos),
+    (o.IPPROTO_IPV6, o.IPV6_MTU): (_get_mtu, None),
+    (o.IPPROTO_IPV6, o.IPV6_V6ONLY): (_get_v6only, _set_v6only),
+    (o.IPPROTO_TCP, o.TCP_MAXSEG): (_get_maxseg, _set_maxseg),
+    (o.IPPROTO_TCP, o.TCP_CORK): (_get_cork, _set_cork),
+    (o.IPPROTO_TCP, o.TCP_LINGER2): (_get_linger2, _set_linger2),
+    (o.IPPROTO_TCP, o.TCP_INFO): (_get_info, None),
+    (o.IPPROTO_TCP, o.TCP_CONGESTION): (_get_congestion, _set_congestion),
+}
+"""The options that are more than a knob: how to read them, how to set them (None: not at all)."""
