@@ -92,9 +92,7 @@ def test_a_half_closed_connection_still_carries_data_the_other_way() -> None:
 
 
 @pytest.mark.parametrize(
-@pytest.mark.parametrize(
     "addresses", [("10.0.0.1/24", "10.0.0.2/24"), ("fd00::1/64", "fd00::2/64")]
-)
 )
 @pytest.mark.parametrize("mtu", [1280, 1500, 9000])
 def test_both_families_and_any_mtu(addresses: tuple[str, str], mtu: int) -> None:
