@@ -103,6 +103,7 @@ def transport_checksum(
 
     `length` counts the octets of header and parts together.
     """
+    # MUST-2
     initial = pseudo_sum(source, destination, protocol, length) + parts_sum(parts, len(header))
     # An odd header would begin a part in the middle of a word; checksum pads, parts_sum knows.
     return checksum(header, initial)
@@ -112,6 +113,7 @@ def transport_holds(
     source: bytes, destination: bytes, protocol: int, data: bytes, start: int, end: int
 ) -> bool:
     """Return whether the checksum of the transport header and data in data[start:end] is right."""
+    # MUST-3
     return checksum_holds(data, start, end, pseudo_sum(source, destination, protocol, end - start))
 
 
