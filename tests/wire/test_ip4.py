@@ -176,7 +176,7 @@ def test_options_are_listed_with_what_is_unknown() -> None:
 
 
 def test_a_completed_source_route_is_turned_around() -> None:
-    """MUST-51: S came over r1 and r2, so the answer goes to r2 with the route r1, S."""
+    """MUST-53: S came over r1 and r2, so the answer goes to r2 with the route r1, S."""
     recorded = bytes((LOOSE_SOURCE_ROUTE, 11, 12)) + B + C + b"\0"
     back = return_route(arrived(encode_ip4(A, D, 6, 0, options=recorded)))
     assert back is not None
@@ -190,7 +190,7 @@ def test_a_completed_source_route_is_turned_around() -> None:
 
 
 def test_a_route_over_one_hop_is_turned_around_and_stays_strict() -> None:
-    """MUST-51: of one recorded hop only the source is left to list."""
+    """MUST-53: of one recorded hop only the source is left to list."""
     recorded = bytes((STRICT_SOURCE_ROUTE, 7, 8)) + B + b"\0"
     back = return_route(arrived(encode_ip4(A, D, 6, 0, options=recorded)))
     assert back is not None
@@ -211,7 +211,7 @@ def test_a_sender_that_listed_itself_is_no_detour() -> None:
 
 @pytest.mark.parametrize("options", ["", "830708 0a000001 00", "830704 0a000002 00", "83030401"])
 def test_without_a_completed_route_there_is_no_way_back(options: str) -> None:
-    """MUST-51: only a completed route has brought the packet to its last destination."""
+    """MUST-53: only a completed route has brought the packet to its last destination."""
     assert return_route(arrived(encode_ip4(A, D, 6, 0, options=bytes.fromhex(options)))) is None
 
 

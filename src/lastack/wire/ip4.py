@@ -237,7 +237,7 @@ def option_fault(options: bytes) -> int:
         fault = _known_fault(kind, options, at, size)
         if fault >= 0:
             return fault
-        at += size
+        at += size  # MUST-50: by its length, be its kind what it may
     return -1
 
 
@@ -296,7 +296,7 @@ def source_route(options: bytes) -> SourceRoute | None:
 
 
 def return_route(header: Ip4) -> ReturnRoute | None:
-    """Return the way back along a completed source route (MUST-51, RFC 1122 3.2.1.8 c).
+    """Return the way back along a completed source route (MUST-53, RFC 1122 3.2.1.8 c).
 
     None when the packet has no source route, an empty one, or one that is not complete. The packet
     came S -> r1 -> r2 -> us; the answer goes to r2 and carries the route r1, S:
