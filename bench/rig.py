@@ -121,7 +121,8 @@ class Rig:
     ) -> subprocess.Popen[str]:
         pinned = ["taskset", "-c", str(cpu)] if self.pin else []
         process = subprocess.Popen(
-            ["ip", "netns", "exec", namespace, *pinned, *command],
+            # Whatever else the machine does shall disturb as little as may be.
+            ["ip", "netns", "exec", namespace, "nice", "-n", "-20", *pinned, *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

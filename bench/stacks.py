@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from services import DEVICE, STACK_ADDRESS
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 BUILD = ROOT / "build" / "bench"
@@ -77,10 +79,11 @@ def _lwip() -> Stack:
             str(source),
             "-llwip",
         ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(build, capture_output=True, text=True, check=False)
         if done.returncode:
             absent = f"does not compile: {done.stderr.strip().splitlines()[0]}"
-    return Stack("lwip", "tun", [str(program)], absent=absent, note="lwIP 2.1 (C), raw API")
+    command = [str(program), DEVICE, STACK_ADDRESS]
+    return Stack("lwip", "tun", command, absent=absent, note="lwIP 2.1 (C), raw API")
 
 
 def _pytcp() -> Stack:
