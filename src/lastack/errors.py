@@ -49,6 +49,10 @@ class DeviceNotPermitted(DeviceUnavailable, NotPermitted):
     """A device cannot be had without more privilege."""
 
 
+class BrokenTableError(AssertionError):
+    """Our own mistake: a cause came up in a state for which the transition table has no row."""
+
+
 _CLASSES: dict[int, type[LastackError]] = {
     errno.EAGAIN: WouldBlock,
     errno.EINPROGRESS: WouldBlock,
