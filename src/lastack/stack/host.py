@@ -223,8 +223,6 @@ class Host(Keeper):
             self.counters.time_waits_evicted += 1
             self.time_wait_over(oldest, Cause.ABORT, now)
         entry = connection.release_time_wait(now)
-        if connection.user is not None or not connection.is_orphan:
-            entry.connection = connection
         self.counters.time_waits += 1
         if limit > 0:
             self.time_wait_table.add(slot.key, entry)
@@ -233,17 +231,8 @@ class Host(Keeper):
             self.time_wait_over(entry, Cause.ABORT, now)
 
     def time_wait_over(self, entry: TimeWait, cause: Cause, now: int) -> None:
-        """A TIME-WAIT that has left the table is CLOSED: tell, and let its connection know."""
-        connection = entry.connection
-        entry.connection = None
-        if isinstance(connection, Connection):
-            if cause is Cause.TIME_WAIT_OVER:
-                connection.deadline_passed(now)
-            if connection.state is TIME_WAIT:
-                connection.abort(now)
-                connection.error = 0
-            self._events.extend(connection.take_events())
-            return
+        """A TIME-WAIT that has left the table is CLOSED: whoever still looks at it shall know."""
+        entry.over = True
         row = transition(TIME_WAIT, cause)
         assert row is not None
         self._events.append(

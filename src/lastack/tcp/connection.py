@@ -32,6 +32,7 @@ class Connection:
     """
 
     tcb: Tcb
+    entry: TimeWait | None
     user: object
     _cork: bool
 
@@ -48,6 +49,7 @@ class Connection:
         state: State = CLOSED,
     ) -> None:
         self.tcb = Tcb(number, local, remote, config, iss, ts_offset, mtu, max_size, state)
+        self.entry = None
         self.user = None
         self._cork = False
 
@@ -180,7 +182,8 @@ class Connection:
 
     def release_time_wait(self, now: int) -> TimeWait:
         """Return the small entry that answers in our stead for the rest of TIME-WAIT."""
-        return time_wait.entry_of(self.tcb, now)
+        self.entry = time_wait.entry_of(self.tcb, now)
+        return self.entry
 
     # -- 4 look ---------------------------------------------------------------------------------
 
@@ -202,6 +205,8 @@ class Connection:
     @property
     def state(self) -> State:
         """One of the eleven."""
+        if self.entry is not None and self.entry.over:
+            return CLOSED
         return self.tcb.state
 
     @property
@@ -314,7 +319,7 @@ class Connection:
         return ConnectionInfo(
             local=str(tcb.local),
             remote=str(tcb.remote),
-            state=tcb.state,
+            state=self.state,
             number=tcb.number,
             time=now,
             snd_una=snd.una,

@@ -19,7 +19,8 @@ class TimeWait:
     """What must be known to answer for a connection that is over.
 
     `window` is the raw 16 bits to advertise, `room` the same in octets; `reply` is the segment to
-    send after `time_wait_segment`, None when nothing is to be said. `connection` is the stack's.
+    send after `time_wait_segment`, None when nothing is to be said. `over` is set by the stack when
+    it has dropped the entry: then the connection is CLOSED.
     """
 
     local: Endpoint
@@ -35,7 +36,7 @@ class TimeWait:
     ts_recent: int
     ts_offset: int
     reply: Segment | None
-    connection: object
+    over: bool
 
     def __init__(self, local: Endpoint, remote: Endpoint, number: int) -> None:
         self.local = local
@@ -51,7 +52,7 @@ class TimeWait:
         self.ts_recent = 0
         self.ts_offset = 0
         self.reply = None
-        self.connection = None
+        self.over = False
 
 
 def entry_of(tcb: Tcb, now: int) -> TimeWait:
