@@ -37,6 +37,7 @@ def next_packet(host: Host, now: int) -> Packet | None:
         slot = host.ready[0]
         segment = _pull(host, slot, now)
         if segment is None:
+            host.count_broken(slot.connection)
             finish_turn(host, slot, now)
             continue
         path = host.path_of(slot)

@@ -249,6 +249,14 @@ class Host(Keeper):
             self.forget(slot)
         return Stop.INTERNAL
 
+    def count_broken(self, connection: Connection) -> None:
+        """Count our own mistake where the connection has dealt with it and had no Stop to return."""
+        events = connection.tcb.events
+        if events:
+            last = events[-1]
+            if isinstance(last, StateChanged) and last.cause is Cause.INTERNAL:
+                self.counters.stops[Stop.INTERNAL] += 1
+
     # a listener's wishes
 
     def child_accepted(self, connection: Connection) -> None:

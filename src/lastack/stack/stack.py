@@ -55,6 +55,7 @@ class Stack(Host):
                 slot.connection.deadline_passed(now)
             except Exception as error:  # our mistake must not end the stack
                 self.counters.stops[self.broken(slot, error, now)] += 1
+            self.count_broken(slot.connection)
             self.settle(slot, now)
         for entry in self.time_wait_table.expired(now):
             self.time_wait_over(entry, Cause.TIME_WAIT_OVER, now)
