@@ -7,6 +7,7 @@ ordinary program on kernel sockets in the namespace `peer`.
 
 import os
 import subprocess
+import time
 from pathlib import Path
 from types import TracebackType
 
@@ -121,8 +122,7 @@ class Rig:
     ) -> subprocess.Popen[str]:
         pinned = ["taskset", "-c", str(cpu)] if self.pin else []
         process = subprocess.Popen(
-            # Whatever else the machine does shall disturb as little as may be.
-            ["ip", "netns", "exec", namespace, "nice", "-n", "-20", *pinned, *command],
+            ["ip", "netns", "exec", namespace, *pinned, *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -131,6 +131,26 @@ class Rig:
         )
         self._started.append(process)
         return process
+
+
+def wait_for_quiet(patience: float) -> bool:
+    """Wait until nobody else uses the machine's cores; False when that took too long."""
+    end = time.monotonic() + patience
+    while True:
+        idle, total = _cores()
+        time.sleep(0.2)
+        idle_now, total_now = _cores()
+        if idle_now - idle >= 0.85 * (total_now - total):
+            return True
+        if time.monotonic() > end:
+            return False
+
+
+def _cores() -> tuple[int, int]:
+    """Ticks that all cores have been idle, and have been."""
+    words = Path("/proc/stat").read_text().split("\n", 1)[0].split()
+    ticks = [int(word) for word in words[1:9]]
+    return ticks[3] + ticks[4], sum(ticks)
 
 
 def ip(*words: str) -> None:

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from rig import Rig
+from rig import Rig, wait_for_quiet
 from stacks import REFERENCE, Stack, install_peers, stacks
 
 WORKLOADS = {
@@ -37,12 +37,14 @@ Samples = dict[tuple[str, str], list[float]]
 
 
 def measure(stack: Stack, workload: str, given: argparse.Namespace) -> dict[str, object]:
-    """One workload through one stack on a fresh rig."""
+    """One workload through one stack on a fresh rig, once the machine is quiet."""
+    quiet = wait_for_quiet(given.patience)
     with Rig(stack.shape, pin=not given.no_pin) as rig:
         server = rig.start_stack(stack.command, stack.environment)
         command = [sys.executable, str(CLIENT), workload, "--server", str(server.pid)]
         command += ["--seconds", str(given.seconds), "--bytes", str(stack.check_bytes)]
         result: dict[str, object] = json.loads(rig.run_peer(command, given.seconds + 120))
+    result["quiet"] = quiet
     return result
 
 
@@ -65,6 +67,8 @@ def rounds(given: argparse.Namespace, chosen: list[Stack]) -> Iterator[dict[str,
                     sample.update(measure(stack, workload, given))
                     shown = f"{sample['value']:12,.1f} {WORKLOADS[workload][1]}"
                     shown += f"  (server {sample['server_cpu']:.2f} s of CPU)"
+                    if not sample["quiet"]:
+                        shown += "  the machine was busy"
                 except (RuntimeError, OSError, ValueError) as error:
                     sample["error"] = str(error)
                     shown = f"failed: {error}"
@@ -110,6 +114,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--stacks", default="", help="stacks, by commas (default: all there are)")
     parser.add_argument("--json", action="store_true", help="one object a sample on stdout")
     parser.add_argument("--no-pin", action="store_true", help="let the scheduler choose cores")
+    parser.add_argument(
+        "--patience", type=float, default=20, help="seconds to wait for a quiet machine"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
     parser.add_argument("--install-peers", action="store_true", help="get PyTCP from PyPI first")
     given = parser.parse_args()

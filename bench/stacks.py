@@ -79,7 +79,7 @@ def _lwip() -> Stack:
             str(source),
             "-llwip",
         ]
-        done = subprocess.run(build, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             absent = f"does not compile: {done.stderr.strip().splitlines()[0]}"
     command = [str(program), DEVICE, STACK_ADDRESS]

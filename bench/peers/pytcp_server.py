@@ -1,4 +1,4 @@
-"""The three services over PyTCP (the package pmd-pytcp), an asyncio stack on the same TUN device."""
+"""The three services over PyTCP (the package pmd-pytcp), asyncio on the same TUN device."""
 
 import asyncio
 import sys
