@@ -15,7 +15,7 @@ from lastack.tcp.states import (
 )
 
 # What the text says, by section: state, cause -> state. Several states in one line share the rule.
-# 3.10.1 OPEN, 3.10.4 CLOSE, 3.10.5 ABORT; 3.10.7 by its steps; 3.10.8 and the chapters they lean on.
+# What the text says, by section: state, cause -> state. Several states in one line share a rule.
 EXPECTED = """
 3.10.1          CLOSED        PASSIVE_OPEN       LISTEN
 3.10.1          CLOSED        ACTIVE_OPEN        SYN-SENT
@@ -193,5 +193,5 @@ def test_our_own_names_and_the_kernels_are_read_back(state: State) -> None:
 @pytest.mark.parametrize("text", ["", "OPEN", "FIN-WAIT", "WAIT", "CLOSED2", "关闭"])
 def test_a_name_that_is_none_is_refused_naming_the_eleven(text: str) -> None:
     """Bad input gets a sentence that helps."""
-    with pytest.raises(ValueError, match="the eleven are CLOSED, LISTEN, .*, TIME-WAIT"):
+    with pytest.raises(ValueError, match=r"the eleven are CLOSED, LISTEN, .*, TIME-WAIT"):
         state_named(text)

@@ -13,8 +13,9 @@ from fractions import Fraction
 from typing import IO, Any, Final, TypeVar
 
 import click
-from rich.console import Console
+from rich.console import Console, RenderableType
 
+from lastack.tcp.info import ConnectionInfo
 from lastack.tcp.states import State, linux_name, state_named
 from lastack.units import MINUTE, MS, NS, SECOND, US
 
@@ -132,10 +133,10 @@ STATE: Final = StateName()
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-def language_of_environment() -> str:
+def language_of(environment: Mapping[str, str]) -> str:
     """Return `zh` where LC_ALL, LC_MESSAGES or LANG (the first that is set) asks for Chinese."""
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
-        value = os.environ.get(name)
+        value = environment.get(name)
         if value:
             return "zh" if value.lower().startswith("zh") else "en"
     return "en"
@@ -146,7 +147,7 @@ def lang_option(command: _Command) -> _Command:
     return click.option(
         "--lang",
         type=click.Choice(["en", "zh"]),
-        default=language_of_environment,
+        default=lambda: language_of(os.environ),
         show_default="from the locale",
         help="Language of the text.",
     )(command)
@@ -235,6 +236,23 @@ def json_line(kind: str, **values: object) -> str:
 def print_json(kind: str, **values: object) -> None:
     """Print one line of JSON on stdout."""
     click.echo(json_line(kind, **values))
+
+
+def connection_record(info: ConnectionInfo) -> dict[str, object]:
+    """Return a ConnectionInfo for JSON: its fields, with `_ns` behind those that are times."""
+    times = {"time", "srtt", "rttvar", "rto", "timers"}
+    return {f"{n}_ns" if n in times else n: value for n, value in vars(info).items()}
+
+
+def show(out: Console, *renderables: RenderableType) -> None:
+    """Print; to a file without the blanks that pad lines for the eye alone."""
+    if out.is_terminal:
+        out.print(*renderables)
+        return
+    with out.capture() as captured:
+        out.print(*renderables)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
 
 
 def console(file: IO[str] | None = None, width: int | None = None) -> Console:

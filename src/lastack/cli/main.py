@@ -8,6 +8,7 @@ import errno
 import os
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Final, NoReturn
 
 import click
@@ -38,16 +39,21 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 _PRIVILEGE_ERRORS: Final = frozenset((errno.EPERM, errno.EACCES, errno.ENODEV, errno.ENXIO))
 
 
+def _is_present(name: str) -> bool:
+    """Whether there is such a command in this installation; imports nothing but its package."""
+    return name in COMMANDS and find_spec(COMMANDS[name][0]) is not None
+
+
 class LazyGroup(click.Group):
     """A group that imports a command's module only when the command is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names, in the order of COMMANDS."""
-        return list(COMMANDS)
+        return [name for name in COMMANDS if _is_present(name)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return a command."""
-        if cmd_name not in COMMANDS:
+        if not _is_present(cmd_name):
             return None
         module = import_module(COMMANDS[cmd_name][0])
         found: click.Command = getattr(module, cmd_name)
@@ -56,7 +62,9 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list for `--help` without importing anything."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+            formatter.write_dl(
+                [(name, line) for name, (_, line) in COMMANDS.items() if _is_present(name)]
+            )
 
 
 @click.group(

@@ -17,6 +17,7 @@ from lastack.cli.common import (
     lang_option,
     names_option,
     print_json,
+    show,
     spelled,
 )
 from lastack.tcp.states import ROWS, Row, State
@@ -69,9 +70,9 @@ def states(
         return
     out = console()
     if state is not None:
-        out.print(_in_depth(state, lang, names, ascii_only))
+        show(out, _in_depth(state, lang, names, ascii_only))
     else:
-        out.print(_table(lang, names, ascii_only))
+        show(out, _table(lang, names, ascii_only))
     if diagram == "text" or (diagram is None and state is None):
         click.echo(machine_text(ascii_only=ascii_only, names=names), nl=False)
 
