@@ -15,7 +15,7 @@ FLOORS = (
     ("tcp",),
     ("stack",),
     ("link", "sim", "observe"),
-    ("driver", "aio", "sync", "script"),
+    ("driver", "aio", "sync", "script", "services"),
     ("view", "lab"),
     ("cli",),
     ("__main__",),
