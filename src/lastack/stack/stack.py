@@ -187,7 +187,8 @@ class Stack(Host):
         An address of b"" or all zeroes means any of ours; with `prefix_length`, every address in
         that prefix, ours or not, and a port of 0 then every port. Otherwise a port of 0 lets the
         stack choose one. `inspect` sees each SYN first. `binding` is a port that the caller has
-        bound and keeps. Raises EADDRINUSE and EADDRNOTAVAIL.
+        bound and keeps. Of several listeners the most specific is meant by a SYN. Raises
+        EADDRINUSE for a second one of the same address and port, and EADDRNOTAVAIL.
         """
         address, port = local
         if not 0 <= port < 65536 or len(address) not in (0, 4, 16):
@@ -203,8 +204,10 @@ class Stack(Host):
                 raise error_for(errno.EADDRNOTAVAIL, f"{local} is not ours")
             if port == 0:
                 port = self.free_port(address)
-            if self.ports.clash(address, port, True):
-                raise error_for(errno.EADDRINUSE, str(Endpoint(address, port)) if address else "")
+            for taken in self.ports.bindings.get(port, ()):
+                # Beside each other stand a listener for one address and one for any.
+                if taken.address == address or (not taken.reuse and taken.clashes(address, True)):
+                    raise error_for(errno.EADDRINUSE, f"port {port}")
         listener = Listener(
             self,
             self.new_number(),
