@@ -22,6 +22,7 @@ from lastack.wire.checksum import finish
 
 PORT: Final = 80
 CLIENT_PORT: Final = 49152
+_OF_A_RESET: Final = (errno.ECONNRESET, errno.ECONNABORTED)
 _CHUNK: Final = 1 << 16
 _MOST_TIME: Final = 24 * 60 * MINUTE
 
@@ -77,18 +78,23 @@ class Actor:
             self.error = error.errno or errno.EIO
         self.stack.wake(connection, now)
 
-    def close(self, now: int) -> None:
-        """CLOSE in the sense of the RFC: no more from this side."""
-        if not self.has_closed and not self.error:
-            self.has_closed = True
-            self.connection.shutdown_write(now)
-            self.stack.wake(self.connection, now)
+    def close(self, now: int) -> bool:
+        """CLOSE in the sense of the RFC: no more from this side; return whether it was news."""
+        if self.has_closed or self.error:
+            return False
+        self.has_closed = True
+        self.connection.shutdown_write(now)
+        self.stack.wake(self.connection, now)
+        return True
 
-    def abort(self, now: int) -> None:
-        """ABORT: a reset, and nothing more."""
+    def abort(self, now: int) -> bool:
+        """ABORT: a reset, and nothing more; return whether it was news."""
+        if self.has_closed:
+            return False
         self.has_closed = True
         self.connection.abort(now)
         self.stack.wake(self.connection, now)
+        return True
 
     @property
     def all_said(self) -> bool:
@@ -150,7 +156,7 @@ class Rehearsal:
                     may_speak = actor is self.client or actor.at_end
                     actor.read_and_write(pair.now, may_speak)
             acted = self._follow_script()
-            if not moved and not acted and pair.quiet:
+            if not moved and not acted and pair.quiet and not self._discover():
                 return
 
     def _accept(self) -> None:
@@ -162,49 +168,66 @@ class Rehearsal:
     def _follow_script(self) -> bool:
         """Close, or abort, whoever's turn it is; return whether anybody did."""
         client, server, play, now = self.client, self.server, self.play, self.pair.now
-        if server is None:
+        done = client.connection.state is ESTABLISHED and client.all_said
+        if not (play.reset or play.simultaneous_close):
+            acted = done and client.close(now)
+            if server is not None and server.connection.state >= ESTABLISHED:
+                acted |= server.at_end and server.all_said and server.close(now)
+            return acted
+        if not done or server is None or server.connection.state is not ESTABLISHED:
             return False
-        before = (client.has_closed, server.has_closed)
-        both_up = client.connection.state is ESTABLISHED and server.connection.state is ESTABLISHED
         if play.reset:
-            if both_up and client.all_said and not client.has_closed:
-                client.abort(now)
-        elif play.simultaneous_close:
-            if both_up and client.all_said and server.heard == len(self.to_server):
-                client.close(now)
-                server.close(now)
-        else:
-            if client.connection.state is ESTABLISHED and client.all_said:
-                client.close(now)
-            if server.at_end and server.all_said and server.connection.state >= ESTABLISHED:
-                server.close(now)
-        return before != (client.has_closed, server.has_closed)
+            return client.abort(now)
+        if server.heard < len(self.to_server):
+            return False
+        return client.close(now) | server.close(now)
+
+    def _discover(self) -> bool:
+        """Let a server whose client is gone say something; return whether it had to.
+
+        The client's reset was lost: the connection is half-open, and only sending tells
+        (RFC 9293 3.5.1).
+        """
+        server = self.server
+        if server is None or not self.play.reset or server.error:
+            return False
+        if self.client.connection.state is not CLOSED or server.connection.state is CLOSED:
+            return False
+        server.says += b"?"
+        server.read_and_write(self.pair.now, True)
+        return True
 
     def complaints(self) -> list[str]:
         """Return what went wrong, one sentence each; nothing for a play that went well."""
         server, found = self.server, []
         if server is None:
-            return ["the server never had a connection"]
+            told = errno.errorcode.get(self.client.error, "nothing")
+            return [f"the server never had a connection; the client was told {told}"]
         for name, actor, sent in (
             ("server", server, self.to_server),
             ("client", self.client, self.to_client),
         ):
             if actor.hash.digest() != sha256(sent).digest() and not self.play.reset:
                 found.append(f"the {name} heard {actor.heard:,} of {len(sent):,} bytes, or others")
-        if self.play.reset and server.error not in (0, errno.ECONNRESET):
-            found.append(f"the server was told {errno.errorcode.get(server.error, server.error)}")
-        for is_left, name in ((True, "client"), (False, "server")):
+        for is_left, name, actor in ((True, "client", self.client), (False, "server", server)):
             state = self.final_state(is_left)
             if state is not CLOSED:
                 found.append(f"the {name} ended in {state}")
+            if actor.error and not (self.play.reset and actor.error in _OF_A_RESET):
+                found.append(f"the {name} was told {errno.errorcode.get(actor.error, actor.error)}")
+        for name, stack in (("client", self.pair.left), ("server", self.pair.right)):
+            if stack.connections() or stack.time_waits():
+                found.append(f"the {name}'s host still keeps a connection")
         return found
 
     def final_state(self, is_left: bool) -> State:
-        """Return the state in which an end was left."""
+        """Return the state in which an end was left; what a late copy of a SYN began is apart."""
+        actor = self.client if is_left else self.server
         state = CLOSED if is_left or self.play.simultaneous_open else LISTEN
         for side, event in self.pair.events:
             if side is is_left and isinstance(event, StateChanged):
-                state = event.to
+                if actor is None or event.connection == actor.connection.number:
+                    state = event.to
         return state
 
     def infos(self) -> list[tuple[str, ConnectionInfo]]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 from rich.box import ASCII, SIMPLE_HEAD, Box
+from rich.cells import cell_len
 from rich.console import Group
 from rich.padding import Padding
 from rich.table import Table
@@ -24,6 +25,7 @@ from lastack.tcp.states import ROWS, Row, State
 from lastack.view.machine import WORDS, machine_text
 from lastack.view.machine_svg import machine_svg
 from lastack.view.state_texts import HEADINGS, about
+from lastack.view.wrap import wrapped
 
 
 @click.command()
@@ -70,9 +72,9 @@ def states(
         return
     out = console()
     if state is not None:
-        show(out, _in_depth(state, lang, names, ascii_only))
+        show(out, _in_depth(state, lang, names, ascii_only, out.width))
     else:
-        show(out, _table(lang, names, ascii_only))
+        show(out, _table(lang, names, ascii_only, out.width))
     if diagram == "text" or (diagram is None and state is None):
         click.echo(machine_text(ascii_only=ascii_only, names=names), nl=False)
 
@@ -99,17 +101,19 @@ def _box(ascii_only: bool) -> Box:
     return ASCII if ascii_only else SIMPLE_HEAD
 
 
-def _table(lang: str, names: str, ascii_only: bool) -> Table:
+def _table(lang: str, names: str, ascii_only: bool, width: int) -> Table:
     words = HEADINGS[lang]
     table = Table(box=_box(ascii_only), show_lines=ascii_only, pad_edge=False, leading=1)
     table.add_column(words["state"], no_wrap=True, style="bold cyan")
-    for heading, ratio in (("meaning", 5), ("ends", 5), ("actor", 4)):
-        table.add_column(words[heading], ratio=ratio)
+    spare = max(60, width - 24)
+    widths = (spare * 5 // 14, spare * 5 // 14, spare * 4 // 14)
+    for heading, room in zip(("meaning", "ends", "actor"), widths, strict=True):
+        table.add_column(words[heading], width=room)
     for state in State:
         said = about(state, lang)
-        table.add_row(
-            *_typed(ascii_only, spelled(state, names), said.meaning, said.ends, said.actor)
-        )
+        texts = _typed(ascii_only, said.meaning, said.ends, said.actor)
+        fitting = (wrapped(text, room) for text, room in zip(texts, widths, strict=True))
+        table.add_row(spelled(state, names), *fitting)
     return table
 
 
@@ -120,7 +124,7 @@ def _typed(ascii_only: bool, *words: str) -> list[str]:
     return [word.replace("“", '"').replace("”", '"') for word in words]
 
 
-def _in_depth(state: State, lang: str, names: str, ascii_only: bool) -> Group:
+def _in_depth(state: State, lang: str, names: str, ascii_only: bool, width: int) -> Group:
     said, words = about(state, lang), HEADINGS[lang]
     ways_in, ways_out = _ways(state)
     head = Table.grid(expand=True)
@@ -130,6 +134,7 @@ def _in_depth(state: State, lang: str, names: str, ascii_only: bool) -> Group:
     body = Table.grid(padding=(0, 2, 1, 0))
     body.add_column(style="bold", no_wrap=True)
     body.add_column()
+    room = max(40, width - 7 - max(cell_len(heading) for heading in words.values()))
     for heading, text in (
         ("meaning", said.meaning),
         ("arrival", said.arrival),
@@ -138,7 +143,7 @@ def _in_depth(state: State, lang: str, names: str, ascii_only: bool) -> Group:
         ("many", said.many),
         ("timers", said.timers),
     ):
-        body.add_row(words[heading], *_typed(ascii_only, text))
+        body.add_row(words[heading], *(wrapped(t, room) for t in _typed(ascii_only, text)))
     arrow = "->" if ascii_only else "→"
     body.add_row(words["ways_in"], _rows(ways_in, False, names, arrow, words["none"]))
     body.add_row(words["ways_out"], _rows(ways_out, True, names, arrow, words["none"]))
