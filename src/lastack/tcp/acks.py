@@ -59,6 +59,7 @@ def acknowledge(tcb: Tcb, segment: Segment, now: int) -> None:
         and segment.length == 0
         and not window_moved
         and not segment.flags & (SYN | FIN)
+        and tcb.timers.persist == NEVER  # answers to probes say nothing about losses
         and not (dsack and sacked == 0)
     )
     if duplicate:
@@ -140,7 +141,7 @@ def _update_window(tcb: Tcb, segment: Segment, now: int) -> bool:
 
 
 def _window_opened(tcb: Tcb, now: int) -> None:
-    """Probing is over; an octet that was sent as a probe and is still unacknowledged goes again."""
+    """Probing is over."""
     sent, timers = tcb.sent, tcb.timers
     tcb.advise(Advice.WINDOW_OPEN, tcb.snd.wnd, now)
     tcb.probes = 0
@@ -149,11 +150,10 @@ def _window_opened(tcb: Tcb, now: int) -> None:
         return
     timers.persist = NEVER
     timers.user_timeout = NEVER
-    if sent.spans:
-        for span in sent.spans:
-            sent.mark_lost(span)
-        tcb.resend_owed = True
-        timers.retransmit = now + tcb.rtt.rto
+    if sent.octets == 1 and tcb.snd.una == sent.spans[0].start:
+        # The octet of the probe was not taken: it is new data again, and goes with the rest.
+        tcb.snd.nxt = tcb.snd.una
+        tcb.sent.clear()
 
 
 def _recover(tcb: Tcb, said: Acked, prior: int, delivered: int, now: int) -> None:

@@ -321,7 +321,10 @@ def seventh_process_text(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
     if gt(add(seq, skip), rcv.nxt):
         return _keep(tcb, segment, add(seq, skip), data)
     _deliver(tcb, segment, data, now)
-    return Stop.NO_ROOM if over > 0 else None
+    if over > 0:
+        tcb.ack_now = True
+        return Stop.NO_ROOM
+    return None
 
 
 def _deliver(tcb: Tcb, segment: Segment, data: bytes, now: int) -> None:

@@ -163,6 +163,8 @@ def _again(tcb: Tcb, now: int) -> Segment | None:
         sent.split(index, add(span.start, limit))
     tcb.resend_owed = False
     tcb.probe_owed = False
+    if tcb.timers.retransmit == NEVER:
+        tcb.timers.retransmit = now + tcb.rtt.rto
     return _resend(tcb, span, now)
 
 
@@ -179,8 +181,6 @@ def _resend(tcb: Tcb, span: Sent, now: int) -> Segment:
     if length and span.end == snd.end:
         flags |= PSH
     parts = snd.buffer.take(snd.offset(span.start), length) if length else _NO_PARTS
-    if tcb.timers.retransmit == NEVER:
-        tcb.timers.retransmit = now + tcb.rtt.rto
     tcb.sent_at = now
     return _make(tcb, span.start, flags, parts, length, now)
 
@@ -223,10 +223,7 @@ def _more(tcb: Tcb, now: int) -> Segment | None:
     if timers.user_timeout == NEVER and tcb.config.user_timeout:
         timers.user_timeout = now + tcb.config.user_timeout
     tcb.sent_at = now
-    segment = _make(tcb, seq, flags, parts, n, now)
-    if n > mss:
-        segment.gso_size = mss
-    return segment
+    return _make(tcb, seq, flags, parts, n, now)
 
 
 def _how_much(tcb: Tcb, unsent: int, mss: int, room: int, flight: int) -> int:
@@ -374,6 +371,8 @@ def _make(
     tcb.timers.delayed_ack = NEVER
     tcb.last_ack_sent = rcv.nxt
     tcb.segments_sent += 1
+    mss = tcb.mss - _sack_room(tcb)
+    gso_size = mss if length > mss else 0
     return Segment(
         tcb.local.port,
         tcb.remote.port,
@@ -385,4 +384,5 @@ def _make(
         options,
         parts,
         length,
+        gso_size,
     )

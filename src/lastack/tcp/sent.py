@@ -177,6 +177,14 @@ class SentLog:
         if newest is None or span.sent_at >= newest.sent_at:
             self.newest = span
 
+    def clear(self) -> None:
+        """Forget every record, as if nothing had been sent."""
+        self.spans = []
+        self.octets = 0
+        self.sacked = 0
+        self.lost = 0
+        self.presumed = 0
+
     def find(self, seq: int) -> int:
         """Return the index of the first record that ends after `seq` (len when there is none)."""
         spans = self.spans
