@@ -1,4 +1,4 @@
-"""Opening: active, passive, simultaneous, and what goes wrong (RFC 9293 3.5, 3.10.7.2, 3.10.7.3)."""
+"""Opening: active, passive, simultaneous, and what goes wrong (RFC 9293 3.5, 3.10.7)."""
 
 import errno
 
