@@ -3,6 +3,7 @@
 import errno
 
 import pytest
+from two_stacks import LEFT, RIGHT, STRICT, TwoStacks, at, carried, host, segment_in
 
 from lastack.errors import LastackError
 from lastack.stack.listener import Listener, Verdict
@@ -14,7 +15,6 @@ from lastack.units import NEVER
 from lastack.wire.address import Endpoint, pack_address
 from lastack.wire.segment import ACK, FIN, RST, SYN, Segment
 from lastack.wire.stop import Stop
-from two_stacks import LEFT, RIGHT, STRICT, TwoStacks, at, carried, host, segment_in
 
 
 def syn(port: int, to: int = 80, seq: int = 1000) -> Segment:

@@ -5,6 +5,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from two_stacks import LEFT, RIGHT, at
 
 from lastack.stack.demux import Demux, Slot, key_of
 from lastack.stack.isn import SequenceNumbers
@@ -18,7 +19,6 @@ from lastack.tcp.connection import Connection
 from lastack.tcp.time_wait import TimeWait
 from lastack.units import NEVER, SECOND, US
 from lastack.wire.address import Endpoint, pack_address
-from two_stacks import LEFT, RIGHT, at
 
 SOMEWHERE = Endpoint(bytes(4), 1)
 

@@ -4,6 +4,7 @@ import copy
 import errno
 
 import pytest
+from two_stacks import LEFT, RIGHT, STRICT, TwoStacks, at, carried, host, segment_in
 
 from lastack.errors import LastackError
 from lastack.stack.ip import Path, encode
@@ -15,7 +16,6 @@ from lastack.units import MINUTE, NEVER, SECOND
 from lastack.wire.address import Endpoint
 from lastack.wire.segment import ACK, FIN, RST, SYN, Segment
 from lastack.wire.stop import Stop
-from two_stacks import LEFT, RIGHT, STRICT, TwoStacks, at, carried, host, segment_in
 
 
 def states(events: list[object], number: int) -> list[State]:
@@ -113,7 +113,7 @@ def test_a_reset_ends_time_wait_or_is_ignored_by_knob() -> None:
 
 
 def reopened(pair: TwoStacks) -> tuple[Segment, Segment]:
-    """TIME-WAIT at `left`, which listens now at its own old port: a SYN comes from the other end."""
+    """TIME-WAIT at `left`, which listens now at its old port; a SYN comes from the other end."""
     _, fin = closed_pair(pair)
     pair.left.listen(at(LEFT, fin.destination_port), 4)
     seq = (fin.seq + 1000) & 0xFFFFFFFF

@@ -250,7 +250,7 @@ class Host(Keeper):
         return Stop.INTERNAL
 
     def count_broken(self, connection: Connection) -> None:
-        """Count our own mistake where the connection has dealt with it and had no Stop to return."""
+        """Count our own mistake that the connection has dealt with, having no Stop to return."""
         events = connection.tcb.events
         if events:
             last = events[-1]

@@ -244,11 +244,11 @@ def pack_info(info: ConnectionInfo) -> bytes:
 
 
 def pack_idle_info(listening: bool, waiting: int, backlog: int) -> bytes:
-    """Return the record of a socket without a connection; as in Linux, a listener's queue in it."""
+    """Return the record of a socket without a connection; a listener's tells of its queue."""
     state = _LINUX_STATES[State.LISTEN if listening else State.CLOSED]
     words = [0] * 24
     words[4], words[5] = waiting, backlog
-    return _TCP_INFO.pack(state, *[0] * 7, *words, *[0] * 20)
+    return _TCP_INFO.pack(state, *[0] * 7, *words, *[0] * 22)
 
 
 def _u32(value: int) -> int:
