@@ -95,8 +95,14 @@ def test_ascii_is_ascii_but_for_what_was_said() -> None:
 def test_a_text_without_room_is_cut_with_a_sign() -> None:
     """Nothing spills into the state column."""
     long = ". 1:1(0) ack 1 <sack " + " ".join(f"{i}000:{i}999" for i in range(1, 9)) + ">"
-    text = _ladder(Rung(0, S.CLOSED, S.LISTEN, True, long)).text()
-    assert "…" in text
+    answer = "S. 0:0(0) ack 1 win 65535 <mss 1460,sackOK,TS,wscale 7>"
+    rungs = [
+        Rung(0, S.CLOSED, S.LISTEN, True, long),
+        Rung(0, S.CLOSED, S.LISTEN, False, answer, "lost"),
+    ]
+    text = _ladder(*rungs).text()
+    assert text.count("…") == 2
+    assert "lost ✗ ── S. 0:0(0) ack 1 win 65535 <mss 1460" in text
     assert max(map(cell_len, text.splitlines())) <= 100
 
 

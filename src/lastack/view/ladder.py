@@ -244,8 +244,11 @@ class _Page:
             found = draw(text, rung.fate, remark)
             if cell_len(found) <= self.arrow:
                 return found, bool(rung.remark and not remark)
-        spare = self.arrow - cell_len(draw("", rung.fate, ""))
-        return draw(fitted(rung.text, max(spare, 8)), rung.fate, ""), bool(rung.remark)
+        for cells in range(len(rung.text) - 1, 8, -1):
+            found = draw(fitted(rung.text, cells), rung.fate, "")
+            if cell_len(found) <= self.arrow:
+                break
+        return found, bool(rung.remark)
 
     def _to_right(self, text: str, fate: str, remark: str) -> str:
         start = f"─ {text} "

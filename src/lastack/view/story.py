@@ -21,6 +21,7 @@ from lastack.wire.stop import Stop
 _CHALLENGES: Final = frozenset(
     (Stop.RST_NOT_EXACT, Stop.SYN_IN_WINDOW, Stop.ACK_TOO_OLD, Stop.ACK_OF_UNSENT)
 )
+_UNANSWERED: Final = frozenset((Stop.BAD_CHECKSUM, Stop.NO_ROOM, Stop.ACK_IN_TIME_WAIT))
 _OPTIONS: Final = re.compile(r" ?<([^>]*)>")
 _WINDOW: Final = re.compile(r" win (\d+)")
 # The user's and the clock's causes find the segment that they send, the others the one that came.
@@ -174,8 +175,8 @@ class _Way:
         self.repeated = 0
         self.sacked = False
         self.recover: int | None = None
-        self.stop: Stop | None = None
-        self.stop_at = -1
+        self.stops: list[tuple[int, Stop]] = []
+        """When what arrived was refused, and why: each may be answered by an ACK."""
 
 
 class _Teller:
@@ -205,10 +206,12 @@ class _Teller:
                 remarks.append(self.words[word].format(at=at))
                 trouble = True
         if crossing.stop is not None and crossing.stop is not Stop.RESET:
-            remarks.append(self.words.get(crossing.stop.name, crossing.stop.sentence))
+            remarks.append(
+                self.words.get(crossing.stop.name)
+                or self.words["stop"].format(stop=crossing.stop.name.lower().replace("_", " "))
+            )
             trouble = True
-            receiver = self.ways[not crossing.to_right]
-            receiver.stop, receiver.stop_at = crossing.stop, crossing.arrives_at
+            self.ways[not crossing.to_right].stops.append((crossing.arrives_at, crossing.stop))
         return Rung(
             crossing.sent_at,
             None,
@@ -275,9 +278,12 @@ class _Teller:
 
     def _acknowledgment(self, crossing: Crossing, segment: Segment, way: _Way) -> tuple[str, bool]:
         """Say what an ACK without data is for, when it acknowledges nothing new."""
-        if way.stop is not None and way.stop_at <= crossing.sent_at < way.stop_at + MS:
-            stop, way.stop = way.stop, None
-            return self.words["challenge" if stop in _CHALLENGES else "unacceptable"], True
+        for i, (at, stop) in enumerate(way.stops):
+            if at <= crossing.sent_at < at + MS and stop not in _UNANSWERED:
+                del way.stops[: i + 1]
+                if stop is Stop.FIN_IN_TIME_WAIT:
+                    return self.words["FIN again"], True
+                return self.words["challenge" if stop in _CHALLENGES else "unacceptable"], True
         if way.ack != segment.ack or way.end is None:
             return "", False
         if segment.window != way.window and not segment.sack:
