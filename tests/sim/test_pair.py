@@ -200,3 +200,17 @@ def test_a_world_without_rest_is_ended_with_its_story() -> None:
     again()
     with pytest.raises(EndlessWorld, match="no rest after 50 steps; seed 9"):
         pair.run(limit=50)
+
+
+def test_a_syn_that_is_acknowledged_before_it_is_answered_is_not_answered() -> None:
+    """Simultaneous open: SYN and SYN-ACK arrive at one moment, and only an ACK is left to send."""
+    pair = TwoHosts(delay=20 * MS, config=STRICT)
+    here, there = Endpoint(pair.left_address, 5000), Endpoint(pair.right_address, 80)
+    left = pair.left.connect(there, pair.now, here)
+    pair.step()
+    pair.wire.delay = 10 * MS
+    right = pair.right.connect(here, pair.now, there)
+    pair.run(SECOND)
+    assert left.state is right.state is S.ESTABLISHED
+    assert [c.text.split(" ")[0] for c in pair.crossings] == ["S", "S", "S.", "."]
+    assert pair.quiet, pair.story()

@@ -102,6 +102,10 @@ def _our_syn_is_acknowledged(tcb: Tcb, segment: Segment, now: int) -> None:
     tcb.timers.retransmit = NEVER
     tcb.timers.user_timeout = NEVER
     tcb.heard_at = now
+    if tcb.syn_owed:
+        # It has come before ours was sent (again): what is left of a SYN-ACK is its ACK.
+        tcb.syn_owed = False
+        tcb.ack_now = True
 
 
 def our_syn_ack_is_acknowledged(tcb: Tcb, segment: Segment, now: int) -> None:
