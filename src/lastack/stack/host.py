@@ -236,7 +236,7 @@ class Host(Keeper):
         row = transition(TIME_WAIT, cause)
         assert row is not None
         self._events.append(
-            StateChanged(now, entry.number, row.state, row.to, cause, row.section, "")
+            StateChanged(now, entry.number, row.state, row.to, cause, row.section, None)
         )
 
     def broken(self, slot: Slot, error: Exception, now: int) -> Stop:

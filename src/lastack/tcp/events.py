@@ -3,6 +3,7 @@
 from enum import IntEnum
 
 from lastack.tcp.states import Cause, State
+from lastack.wire.segment import Segment
 
 
 class Notice(IntEnum):
@@ -37,11 +38,17 @@ class Advice(IntEnum):
 class StateChanged:
     """A row of the table has been followed.
 
-    `time` in nanoseconds; `connection` is the number of the connection in its stack; `segment` is
-    the segment that caused it in absolute notation, or "" when none did.
+    `time` in nanoseconds; `connection` is the number of the connection in its stack; `header` is
+    the segment that caused it, without its data, or None when none did.
     """
 
-    __slots__ = ("cause", "connection", "section", "segment", "state", "time", "to")
+    time: int
+    connection: int
+    state: State
+    to: State
+    cause: Cause
+    section: str
+    header: Segment | None
 
     def __init__(
         self,
@@ -51,7 +58,7 @@ class StateChanged:
         to: State,
         cause: Cause,
         section: str,
-        segment: str,
+        header: Segment | None,
     ) -> None:
         self.time = time
         self.connection = connection
@@ -59,7 +66,12 @@ class StateChanged:
         self.to = to
         self.cause = cause
         self.section = section
-        self.segment = segment
+        self.header = header
+
+    @property
+    def segment(self) -> str:
+        """The segment that caused it in absolute notation, or "" when none did."""
+        return "" if self.header is None else repr(self.header)
 
     def __repr__(self) -> str:
         move = f"{self.state} -> {self.to}: {self.cause} ({self.section})"
@@ -69,7 +81,10 @@ class StateChanged:
 class Advised:
     """Advice to the user; `detail` is an errno, octets, or a count, as the kind has it."""
 
-    __slots__ = ("advice", "connection", "detail", "time")
+    time: int
+    connection: int
+    advice: Advice
+    detail: int
 
     def __init__(self, time: int, connection: int, advice: Advice, detail: int) -> None:
         self.time = time

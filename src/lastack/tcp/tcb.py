@@ -216,9 +216,9 @@ def enter(tcb: Tcb, cause: Cause, now: int, segment: Segment | None = None) -> N
         raise BrokenTableError(f"{tcb.state} has no row for {cause}")
     tcb.state = row.to
     if len(tcb.events) < MOST_EVENTS:
-        text = "" if segment is None else repr(segment)
+        header = None if segment is None else segment.without_data()
         tcb.events.append(
-            StateChanged(now, tcb.number, row.state, row.to, cause, row.section, text)
+            StateChanged(now, tcb.number, row.state, row.to, cause, row.section, header)
         )
     if row.to is CLOSED:
         _end(tcb)

@@ -143,6 +143,24 @@ class Segment:
             return 1
         return (self.length + self.gso_size - 1) // self.gso_size
 
+    def without_data(self) -> "Segment":
+        """Return a copy that says the same and holds none of the octets."""
+        copy = Segment(
+            self.source_port,
+            self.destination_port,
+            self.seq,
+            self.ack,
+            self.flags,
+            self.window,
+            self.urgent,
+            self.options,
+            _NO_PARTS,
+            self.length,
+            self.gso_size,
+        )
+        copy.ecn = self.ecn
+        return copy
+
     def __repr__(self) -> str:
         return describe(self, 0, 0, 0, 0)
 
