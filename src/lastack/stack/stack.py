@@ -253,8 +253,11 @@ class Stack(Host):
         """Return the entries of the TIME-WAIT table."""
         return list(self.time_wait_table.entries.values())
 
-    def infos(self) -> list[ConnectionInfo]:
-        """Return a record for each listener, connection and TIME-WAIT entry."""
+    def infos(self, now: int = 0) -> list[ConnectionInfo]:
+        """Return a record for each listener, connection and TIME-WAIT entry.
+
+        `now` makes the times that the timers have left.
+        """
         found: list[ConnectionInfo] = []
         for listener in self.listeners.all():
             address = listener.local.address
@@ -268,7 +271,7 @@ class Stack(Host):
                     opened_passively=True,
                 )
             )
-        found.extend(slot.connection.info() for slot in self.demux.numbers.values())
+        found.extend(slot.connection.info(now) for slot in self.demux.numbers.values())
         for entry in self.time_wait_table.entries.values():
             found.append(
                 ConnectionInfo(
@@ -276,8 +279,10 @@ class Stack(Host):
                     remote=str(entry.remote),
                     state=State.TIME_WAIT,
                     number=entry.number,
+                    time=now,
                     snd_nxt=entry.snd_nxt,
                     rcv_nxt=entry.rcv_nxt,
+                    timers={"time_wait": entry.expires - now} if now else {},
                 )
             )
         return found
