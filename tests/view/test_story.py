@@ -18,7 +18,7 @@ def _play(loss: float, seed: int, simultaneous: bool = False, language: str = "e
     pair = TwoHosts(seed=seed, loss=loss, config=config)
     Conversation(pair, bytes(30000), bytes(100), simultaneous=simultaneous).run()
     start = (S.CLOSED, S.CLOSED if simultaneous else S.LISTEN)
-    return ladder_of(pair.crossings, pair.events, ("a", "b"), start, config.max_rto, language)
+    return ladder_of(pair.crossings, pair.events, ("a", "b"), start, language)
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,6 @@ def _ladder(rehearsal: Rehearsal, lang: str) -> Ladder:
         pair.events,
         (f"{words['client']} {client}", f"{words['server']} {server}"),
         (CLOSED, CLOSED if play.simultaneous_open else LISTEN),
-        play.config.max_rto,
         lang,
     )
 

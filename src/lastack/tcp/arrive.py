@@ -26,7 +26,7 @@ from lastack.tcp.states import (
 from lastack.tcp.tcb import END_OF_STREAM, READABLE, URGENT, Tcb, end_with, enter
 from lastack.units import NEVER, SECOND
 from lastack.wire.segment import ABSENT, ACK, FIN, RST, SYN, URG, Segment
-from lastack.wire.seq import add, diff, ge, gt, le, lt
+from lastack.wire.seq import add, between, diff, ge, gt, le, lt
 from lastack.wire.stop import Stop
 
 _TS_RECENT_LIFE = 24 * 86400 * SECOND
@@ -130,7 +130,7 @@ def first_check_sequence(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
 
 
 def _inside(seq: int, nxt: int, window: int) -> bool:
-    return ((seq - nxt) & 0xFFFFFFFF) < window
+    return between(seq, nxt, add(nxt, window))
 
 
 def _is_repeated_syn(tcb: Tcb, segment: Segment) -> bool:
@@ -311,7 +311,7 @@ def seventh_process_text(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
             return None
         return Stop.NO_ROOM
     if tcb.read_closed and tcb.orphan:
-        # The user has gone and this will never be read: say so (MUST-12, SHLD-3).
+        # The user has gone and this will never be read: say so (SHLD-3).
         wish_reset(tcb, segment)
         end_with(tcb, Cause.DATA_AFTER_CLOSE, errno.ECONNRESET, now, segment)
         return Stop.DATA_AFTER_CLOSE

@@ -24,6 +24,10 @@ class Config:
     receive_buffer: int = 1 << 20
     window_scale: bool = True
     """RFC 7323 2."""
+    scaled_buffer: int = 0
+    """The largest buffer that the window scale must be able to speak of; 0 is `receive_buffer`."""
+    whole_segments: bool = False
+    """Round the receive buffer up to a whole number of segments, as FreeBSD does."""
     timestamps: bool = True
     """RFC 7323 3."""
     require_timestamps: bool = True
@@ -172,6 +176,8 @@ _LINUX: Final = Config(
     ports=(32768, 60999),
 )
 _FREEBSD: Final = Config(
+    scaled_buffer=2 << 20,
+    whole_segments=True,
     initial_window=10,
     delayed_ack_timeout=40 * MS,
     min_rto=230 * MS,

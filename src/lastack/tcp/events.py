@@ -25,11 +25,10 @@ class Advice(IntEnum):
     R1_REACHED = 1
     SOFT_ERROR = 2
     URGENT_DATA = 3
-    URGENT_OVER = 4
-    ZERO_WINDOW = 5
-    WINDOW_OPEN = 6
-    RETRANSMISSION = 7
-    PATH_MTU = 8
+    ZERO_WINDOW = 4
+    WINDOW_OPEN = 5
+    RETRANSMISSION = 6
+    PATH_MTU = 7
 
     def __str__(self) -> str:
         return self.name.lower().replace("_", " ")
@@ -79,7 +78,12 @@ class StateChanged:
 
 
 class Advised:
-    """Advice to the user; `detail` is an errno, octets, or a count, as the kind has it."""
+    """Advice to the user.
+
+    `detail` is the count of retransmissions (R1_REACHED), an errno (SOFT_ERROR), octets still to
+    read (URGENT_DATA), the window (WINDOW_OPEN), the MTU (PATH_MTU), or the nanoseconds of the RTO
+    that ran out (RETRANSMISSION).
+    """
 
     time: int
     connection: int

@@ -97,8 +97,9 @@ def _synchronize(tcb: Tcb, now: int) -> Segment:
     flags = SYN if tcb.state is SYN_SENT else SYN | ACK
     window = min(rcv.room, 65535)
     if sent.spans:
+        if tcb.passive or not flags & ACK or sent.spans[0].retransmits:
+            tcb.retransmissions += 1  # but not the SYN-ACK that a crossing SYN calls for
         sent.resent(sent.spans[0], now)
-        tcb.retransmissions += 1
     else:
         snd.nxt = add(snd.iss, 1)
         sent.sent(snd.iss, snd.nxt, now, False)

@@ -127,15 +127,12 @@ _ENDS: Final = (
     Row(_S.SYN_RECEIVED, _C.RESET, _S.CLOSED, "3.10.7.4 second"),
     *(Row(s, _C.RESET, _S.CLOSED, "3.10.7.4 second") for s in _SYNCHRONIZED),
     *(
-        Row(s, _C.DATA_AFTER_CLOSE, _S.CLOSED, "3.6.1 MUST-12")
-        for s in (_S.FIN_WAIT_1, _S.FIN_WAIT_2, _S.CLOSING, _S.LAST_ACK)
+        Row(s, _C.DATA_AFTER_CLOSE, _S.CLOSED, "3.6.1 SHLD-3")
+        for s in (_S.FIN_WAIT_1, _S.FIN_WAIT_2)
     ),
     *(Row(s, _C.RETRANSMISSIONS_EXHAUSTED, _S.CLOSED, "3.8.3") for s in _WAITING_FOR_THE_PEER),
     *(Row(s, _C.USER_TIMEOUT, _S.CLOSED, "3.10.8") for s in _WAITING_FOR_THE_PEER),
-    *(
-        Row(s, _C.KEEPALIVE_FAILED, _S.CLOSED, "3.8.4")
-        for s in (*_SYNCHRONIZED[:-1], _S.SYN_RECEIVED)
-    ),
+    *(Row(s, _C.KEEPALIVE_FAILED, _S.CLOSED, "3.8.4") for s in _SYNCHRONIZED[:-1]),
     *(
         Row(s, _C.ICMP_HARD_ERROR, _S.CLOSED, "3.9.2.2")
         for s in (_S.SYN_SENT, _S.SYN_RECEIVED, *_SYNCHRONIZED[:-1])

@@ -14,6 +14,11 @@ def scale_for(buffer: int) -> int:
     return shift
 
 
+def _scale(tcb: Tcb) -> int:
+    """Return the shift that we offer."""
+    return scale_for(max(tcb.config.receive_buffer, tcb.config.scaled_buffer))
+
+
 def options(tcb: Tcb, flags: int, now: int) -> bytes:
     """Return the option list of our SYN, or of our SYN-ACK: there, only what the peer offered."""
     config = tcb.config
@@ -22,7 +27,7 @@ def options(tcb: Tcb, flags: int, now: int) -> bytes:
     scale = tcb.scale_on if answers else config.window_scale
     sack = tcb.sack_on if answers else config.sack
     mss = struct.pack("!BBH", 2, 4, tcb.offered_mss())  # MUST-14, SHLD-5
-    shift = scale_for(config.receive_buffer)
+    shift = _scale(tcb)
     stamps = struct.pack("!BBII", 8, 10, tcb.timestamp(now), tcb.ts_recent) if timestamps else b""
     if config.option_order == "freebsd":
         out = mss
@@ -57,5 +62,10 @@ def learn(tcb: Tcb, segment: Segment, now: int) -> None:
     tcb.scale_on = config.window_scale and segment.window_scale != ABSENT
     if tcb.scale_on:
         tcb.snd.scale = min(segment.window_scale, 14)  # RFC 7323 2.3
-        tcb.rcv.scale = scale_for(config.receive_buffer)
+        tcb.rcv.scale = _scale(tcb)
+    if config.whole_segments:
+        mss = max(min(tcb.peer_mss, tcb.mtu - tcb.headers), 1)
+        rounded = (config.receive_buffer + mss - 1) // mss * mss
+        tcb.config = config.replace(receive_buffer=rounded)
+        tcb.rcv.capacity = rounded
     tcb.set_path()

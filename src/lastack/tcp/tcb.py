@@ -58,6 +58,86 @@ class Reply:
 class Tcb:
     """One connection's variables. Whoever reads `arrive`, `output` and `timeouts` reads these."""
 
+    number: int
+    local: Endpoint
+    remote: Endpoint
+    config: Config
+    state: State
+    error: int = 0
+    """The errno that the user is to get next, 0 for none."""
+    soft_error: int = 0
+    """The errno of the last soft ICMP error (SHLD-25)."""
+    notices: int = 0
+    events: list[Event]
+
+    snd: SendHalf
+    rcv: ReceiveHalf
+    sent: SentLog
+    rtt: RoundTrip
+    timers: Timers
+    controller: CongestionController | None = None
+    recovery: LossRecovery | None = None
+
+    # What the path and the peer allow.
+    mtu: int
+    headers: int
+    max_size: int
+    peer_mss: int
+    mss: int = 0
+    """Eff.snd.MSS (RFC 9293 3.7.1), of data alone."""
+    sack_on: bool = False
+    scale_on: bool = False
+    ts_on: bool = False
+    ts_offset: int
+    ts_recent: int = 0
+    ts_recent_at: int = 0
+    last_ack_sent: int = 0
+
+    # What the user has said.
+    passive: bool = False
+    reopened: bool = False
+    orphan: bool = False
+    """The user has closed and gone; nobody will read or be told."""
+    read_closed: bool = False
+    close_wanted: bool = False
+    """CLOSE came in SYN-RECEIVED with data queued: it waits for ESTABLISHED."""
+    corked: bool = False
+    cork_over: bool = False
+
+    # Wishes: what `output` is to send next.
+    syn_owed: bool = False
+    ack_now: bool = False
+    duplicate_acks_owed: int = 0
+    probe_owed: bool = False
+    push_owed: bool = False
+    """The override timer went off: send what the small window takes."""
+    resend_owed: bool = False
+    """One lost segment goes out whatever the congestion window says."""
+    keepalive_owed: bool = False
+    replies: list[Reply]
+
+    # Acknowledging, retransmitting, probing, keeping alive.
+    unacked_segments: int = 0
+    quick_acks: int
+    retries: int = 0
+    retrying_since: int = 0
+    probes: int = 0
+    keepalive_probes: int = 0
+    heard_at: int = 0
+    sent_at: int = 0
+    challenges: int = 0
+    """Challenge ACKs since `challenges_since` (RFC 5961 7)."""
+    challenges_since: int = 0
+
+    # Counts.
+    segments_sent: int = 0
+    segments_received: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    bytes_acked: int = 0
+    retransmissions: int = 0
+    duplicate_acks: int = 0
+
     def __init__(
         self,
         number: int,
@@ -70,83 +150,28 @@ class Tcb:
         max_size: int,
         state: State = CLOSED,
     ) -> None:
-        self.number: int = number
-        self.local: Endpoint = local
-        self.remote: Endpoint = remote
-        self.config: Config = config
-        self.state: State = state
-        self.error: int = 0
-        self.soft_error: int = 0
-        self.notices: int = 0
-        self.events: list[Event] = []
-
-        self.snd: SendHalf = SendHalf(iss)
-        self.rcv: ReceiveHalf = ReceiveHalf(config.receive_buffer)
-        self.sent: SentLog = SentLog()
-        self.rtt: RoundTrip = RoundTrip(config)
-        self.timers: Timers = Timers()
-        self.controller: CongestionController | None = None
-        self.recovery: LossRecovery | None = None
-
-        # what the path and the peer allow; `mss` is the effective send MSS, of data alone
-        self.mtu: int = mtu
-        self.headers: int = 40 if len(local.address) == 4 else 60
-        self.max_size: int = max_size
-        self.peer_mss: int = (
-            config.mss_default_v4 if len(local.address) == 4 else config.mss_default_v6
-        )
-        self.mss: int = 0
-        self.sack_on: bool = False
-        self.scale_on: bool = False
-        self.ts_on: bool = False
-        self.ts_offset: int = ts_offset
-        self.ts_recent: int = 0
-        self.ts_recent_at: int = 0
-        self.last_ack_sent: int = 0
-
-        # what the user has said
-        self.passive: bool = False
-        self.reopened: bool = False
-        self.orphan: bool = False
-        self.read_closed: bool = False
-        self.close_wanted: bool = False
-        self.corked: bool = False
-        self.cork_over: bool = False
-
-        # wishes: what `output` is to send next
-        self.syn_owed: bool = False
-        self.ack_now: bool = False
-        self.duplicate_acks_owed: int = 0
-        self.probe_owed: bool = False
-        self.push_owed: bool = False
-        self.resend_owed: bool = False
-        self.keepalive_owed: bool = False
-        self.replies: list[Reply] = []
-
-        # acknowledging
-        self.unacked_segments: int = 0
-        self.quick_acks: int = config.quick_acks
-
-        # retransmission, probing, keep-alive
-        self.retries: int = 0
-        self.retrying_since: int = 0
-        self.probes: int = 0
-        self.keepalive_probes: int = 0
-        self.heard_at: int = 0
-        self.sent_at: int = 0
-
-        # challenge ACKs in the current period (RFC 5961 7)
-        self.challenges: int = 0
-        self.challenges_since: int = 0
-
-        # counts
-        self.segments_sent: int = 0
-        self.segments_received: int = 0
-        self.bytes_sent: int = 0
-        self.bytes_received: int = 0
-        self.bytes_acked: int = 0
-        self.retransmissions: int = 0
-        self.duplicate_acks: int = 0
+        self.number = number
+        self.local = local
+        self.remote = remote
+        self.config = config
+        self.state = state
+        self.events = []
+        self.snd = SendHalf(iss)
+        self.rcv = ReceiveHalf(config.receive_buffer)
+        self.sent = SentLog()
+        self.rtt = RoundTrip(config)
+        self.timers = Timers()
+        self.mtu = mtu
+        self.max_size = max_size
+        if len(local.address) == 4:
+            self.headers = 40
+            self.peer_mss = config.mss_default_v4
+        else:
+            self.headers = 60
+            self.peer_mss = config.mss_default_v6
+        self.ts_offset = ts_offset
+        self.replies = []
+        self.quick_acks = config.quick_acks
         self._derive_mss()
 
     def _derive_mss(self) -> None:

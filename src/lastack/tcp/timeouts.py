@@ -49,6 +49,7 @@ def _retransmit(tcb: Tcb, now: int) -> None:
     tcb.retries += 1
     if tcb.retries == tcb.config.r1:
         tcb.advise(Advice.R1_REACHED, tcb.retries, now)  # SHLD-9, MUST-20
+    tcb.advise(Advice.RETRANSMISSION, tcb.rtt.rto, now)
     tcb.rtt.back_off(tcb.config)
     if opening:
         tcb.syn_owed = True
@@ -57,7 +58,6 @@ def _retransmit(tcb: Tcb, now: int) -> None:
         if tcb.recovery.on_timeout(sent, snd.una, snd.nxt, now):
             tcb.controller.on_timeout(flight, now)
         tcb.resend_owed = True
-    tcb.advise(Advice.RETRANSMISSION, tcb.rtt.rto, now)
     timers.retransmit = _next(tcb, tcb.rtt.rto, opening, now)
 
 

@@ -67,11 +67,10 @@ def ladder_of(
     events: Sequence[tuple[bool, Event]],
     names: tuple[str, str],
     states: tuple[State, State],
-    max_rto: int,
     language: str = "en",
 ) -> Ladder:
     """Return the ladder of one connection between two hosts; `states` are those at the start."""
-    teller = _Teller(events, max_rto, language)
+    teller = _Teller(events, language)
     rows = [_Row(crossing, teller.rung(crossing)) for crossing in crossings]
     _place(rows, events, teller)
     left, right = states
@@ -182,9 +181,8 @@ class _Way:
 class _Teller:
     """Says why each segment was sent and what became of it, in one language."""
 
-    def __init__(self, events: Sequence[tuple[bool, Event]], max_rto: int, language: str) -> None:
+    def __init__(self, events: Sequence[tuple[bool, Event]], language: str) -> None:
         self.words = WORDS[language]
-        self.max_rto = max_rto
         self.ways = {True: _Way(), False: _Way()}
         self.timeouts: dict[tuple[bool, int], int] = {}
         for is_left, event in events:
@@ -267,10 +265,8 @@ class _Teller:
         rto = self.timeouts.get((side, crossing.sent_at))
         if rto is not None and self.last_timeout[side] != crossing.sent_at:
             self.last_timeout[side] = crossing.sent_at
-            # What is told is the next interval, twice the one that has passed.
-            passed = rto if rto >= self.max_rto else rto // 2
             way.recover = way.end
-            return self.words["RTO"].format(rto=duration(passed))
+            return self.words["RTO"].format(rto=duration(rto))
         after_timeout = way.recover is not None and diff(segment.seq, way.recover) < 0
         if not after_timeout and (back.repeated > 0 or back.sacked):
             return self.words["fast"]
