@@ -6,6 +6,7 @@ import errno
 import pytest
 from two_stacks import LEFT, RIGHT, STRICT, TwoStacks, at, carried, host, segment_in
 
+import lastack
 from lastack.errors import LastackError
 from lastack.stack.ip import Path, encode
 from lastack.stack.routes import Interface
@@ -303,6 +304,7 @@ def test_our_own_mistake_ends_one_connection_alone() -> None:
         strict.left.deadline_passed(strict.now)
 
 
+@pytest.mark.skipif(lastack.COMPILED, reason="compiled objects cannot be copied")
 def test_a_stack_can_be_copied_and_both_go_their_own_way() -> None:
     """A world branches: no closures, no views, nothing shared."""
     pair = TwoStacks()
@@ -359,3 +361,25 @@ def test_an_idle_host_waits_for_nothing() -> None:
     pair.run()
     assert len(listener.waiting) == 100
     assert pair.left.next_deadline() == pair.right.next_deadline() == NEVER
+
+
+def test_notices_that_nobody_takes_do_not_pile_up() -> None:
+    """Nothing grows without bound: connections that are gone keep no place."""
+    stack = host("10.0.0.1/24")
+    for port in range(1, 5000):
+        connection = stack.connect(at(RIGHT, port), 0)
+        connection.abort(0)
+        stack.wake(connection, 0)
+    assert stack.connections() == [] and len(stack.noticed) <= 2048
+    assert len(stack.paths) == 0 and stack.next_packet(0) is None and not stack.schedule.heap
+
+
+def test_connections_between_two_hosts_share_a_path_until_their_options_differ() -> None:
+    """Memory per idle connection."""
+    pair = TwoStacks()
+    first, _, _ = pair.connect()
+    second = pair.left.connect(at(RIGHT, 80), pair.now)
+    third = pair.left.connect(at(RIGHT, 80), pair.now, config=STRICT.replace(ttl=9))
+    pair.run()
+    paths = [pair.left.demux.numbers[c.number].path for c in (first, second, third)]
+    assert paths[0] is paths[1] is not paths[2]

@@ -5,7 +5,7 @@ and the facade, `stack.Stack`. Nothing here looks at a clock, and nothing ever g
 connections: a connection that changed is settled at once, by itself.
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Final
 
@@ -37,6 +37,9 @@ MOST_REPLIES: Final = 256
 """Packets of the stack's own (resets, echo replies ...) that wait to be pulled, at most."""
 MOST_EVENTS: Final = 65536
 """Events kept for whoever collects them; the oldest go first."""
+MOST_PATHS: Final = 1024
+"""Paths kept for connections to come; those in use live on in their connections."""
+_NOTICED: Final = 1024
 _BEYOND: Final = 250_000
 """How far behind the old connection's last octet a reopened one begins: a second of the clock."""
 _HEADERS: Final = 120
@@ -64,6 +67,7 @@ class Host(Keeper):
     turn: int
     noticed: list[Slot]
     noticed_listeners: list[Listener]
+    paths: OrderedDict[bytes, Path]
     counters: Counters
     trace: Trace | None
     ident: int
@@ -73,6 +77,7 @@ class Host(Keeper):
     _next_number: int
     _budget_second: int
     _budget_used: int
+    _most_noticed: int
 
     def __init__(self, interfaces: list[Interface], config: Config, random: Random) -> None:
         self.config = config
@@ -90,6 +95,7 @@ class Host(Keeper):
         self.turn = 0
         self.noticed = []
         self.noticed_listeners = []
+        self.paths = OrderedDict()
         self.counters = Counters()
         self.trace = None
         self.ident = random.getrandbits(16)
@@ -99,6 +105,7 @@ class Host(Keeper):
         self._next_number = 0
         self._budget_second = -1
         self._budget_used = 0
+        self._most_noticed = _NOTICED
 
     # connections come, change and go
 
@@ -168,6 +175,17 @@ class Host(Keeper):
         elif connection.notices and not slot.noticed:
             slot.noticed = True
             self.noticed.append(slot)
+            if len(self.noticed) > self._most_noticed:
+                self._sweep_noticed()
+
+    def _sweep_noticed(self) -> None:
+        """Nobody takes the notices: forget those of connections that are gone and have no user."""
+        self.noticed = [
+            slot
+            for slot in self.noticed
+            if slot.connection.user is not None or slot.connection.number in self.demux.numbers
+        ]
+        self._most_noticed = 2 * len(self.noticed) + _NOTICED
 
     def _settle_child(self, slot: Slot, listener: Listener, state: State, now: int) -> None:
         """See whether a child has finished its handshake, or has ended before anybody took it."""
@@ -289,20 +307,34 @@ class Host(Keeper):
         """Return the connection's path, made when there is none; None without a route any more."""
         if slot.path is None:
             connection = slot.connection
-            config = connection.config
-            interface = self.routes.towards(connection.remote.address)
-            if interface is not None:
-                slot.path = Path(
-                    interface,
-                    connection.local.address,
-                    connection.remote.address,
-                    config.ttl,
-                    config.dscp,
-                    config.path_mtu_discovery,
-                    slot.hops,
-                    self.routes.is_ours(connection.remote.address),
-                )
+            local, remote = connection.local.address, connection.remote.address
+            slot.path = self.path(local, remote, connection.config, slot.hops)
         return slot.path
+
+    def path(
+        self, source: bytes, destination: bytes, config: Config, hops: tuple[bytes, ...] = ()
+    ) -> Path | None:
+        """Return the path from an address of ours to another host, None without a route.
+
+        Connections between the same two addresses share it.
+        """
+        discovers = config.path_mtu_discovery
+        key = b"".join((source, destination, bytes((config.ttl, config.dscp, discovers))))
+        found = self.paths.get(key)
+        if found is not None and not hops:
+            return found
+        interface = self.routes.towards(destination)
+        if interface is None:
+            return None
+        loops = self.routes.is_ours(destination)
+        found = Path(
+            interface, source, destination, config.ttl, config.dscp, discovers, hops, loops
+        )
+        if not hops:
+            if len(self.paths) >= MOST_PATHS:
+                self.paths.popitem(last=False)
+            self.paths[key] = found
+        return found
 
     def next_ident(self, count: int) -> int:
         """Return an IPv4 identification with `count` - 1 more behind it that nobody else gets."""
@@ -312,13 +344,9 @@ class Host(Keeper):
 
     def reply(self, source: bytes, destination: bytes, segment: Segment, now: int) -> None:
         """Queue a segment that no connection sends: from one address of ours to another host."""
-        interface = self.routes.towards(destination)
-        if interface is None:
+        path = self.path(source, destination, self.config)
+        if path is None:
             return
-        config = self.config
-        path = Path(
-            interface, source, destination, config.ttl, config.dscp, config.path_mtu_discovery
-        )
         if self.queue(encode(path, segment, self.next_ident(1))):
             self.counters.segments_out += 1
             if segment.flags & 4:

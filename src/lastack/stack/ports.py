@@ -49,8 +49,7 @@ class Ports:
     low: int
     high: int
     bindings: dict[int, list[Binding]]
-    offset_key: bytes
-    index_key: bytes
+    key: bytes
     table: list[int]
 
     def __init__(self, ports: tuple[int, int], random: Random) -> None:
@@ -58,8 +57,7 @@ class Ports:
         if not 0 < self.low <= self.high < 65536:
             raise ValueError(f"ephemeral ports {self.low} to {self.high} are no range of ports")
         self.bindings = {}
-        self.offset_key = random.getrandbits(256).to_bytes(32, "big")
-        self.index_key = random.getrandbits(256).to_bytes(32, "big")
+        self.key = random.getrandbits(256).to_bytes(32, "big")
         self.table = [random.getrandbits(16) for _ in range(_TABLE)]
 
     def clash(self, address: bytes, port: int, reuse: bool) -> bool:
@@ -91,8 +89,10 @@ class Ports:
         depends on it, and no whole key that is in `used` or `old` is chosen.
         """
         count = self.high - self.low + 1
-        offset = keyed_hash(self.offset_key, head)
-        index = keyed_hash(self.index_key, head) % _TABLE
+        # The RFC's F and G: two halves of one keyed hash are as independent as two hashes.
+        mixed = keyed_hash(self.key, head)
+        offset = mixed >> 32
+        index = (mixed & 0xFFFFFFFF) % _TABLE
         for _ in range(count):
             port = self.low + (offset + self.table[index]) % count
             self.table[index] += 1
