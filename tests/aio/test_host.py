@@ -138,21 +138,21 @@ async def test_a_quiet_host_runs_nothing_at_all() -> None:
         Host(counted, [f"{LEFT}/24"], preset("linux")) as left,
         Host(other, [f"{RIGHT}/24"], preset("linux")) as right,
     ):
-        async with await right.start_server(echo, port=7) as server:
-            opened: list[Streams] = [await left.open_connection(RIGHT, 7) for _ in range(20)]
-            for reader, writer in opened:
-                writer.write(b"ping")
-                assert await reader.readexactly(4) == b"ping"
-            await until(lambda: left.stack.next_deadline() == right.stack.next_deadline() == NEVER)
-            await asyncio.sleep(0.3)  # longer than the retransmission timer that was last armed
-            before = counted.packets_in + counted.packets_out
-            watched().timers.clear()
-            await asyncio.sleep(0.1)
-            assert len(watched().timers) == 1, "but for the test's own there is none"
-            assert counted.packets_in + counted.packets_out == before
-            server.close()
-            for _, writer in opened:
-                writer.close()
+        server = await right.start_server(echo, port=7)
+        opened: list[Streams] = [await left.open_connection(RIGHT, 7) for _ in range(20)]
+        for reader, writer in opened:
+            writer.write(b"ping")
+            assert await reader.readexactly(4) == b"ping"
+        await until(lambda: left.stack.next_deadline() == right.stack.next_deadline() == NEVER)
+        await asyncio.sleep(0.3)  # longer than the retransmission timer that was last armed
+        before = counted.packets_in + counted.packets_out
+        watched().timers.clear()
+        await asyncio.sleep(0.1)
+        assert len(watched().timers) == 1, "but for the test's own there is none"
+        assert counted.packets_in + counted.packets_out == before
+        server.close()
+        for _, writer in opened:
+            writer.close()
 
 
 @in_a_loop
@@ -198,7 +198,7 @@ async def test_leaving_a_host_delivers_what_was_written() -> None:
 async def test_what_does_not_end_in_time_is_reset_when_its_host_is_left() -> None:
     """Host.close waits `linger` seconds and no longer."""
     async with two_hosts(linger=0.05) as (left, right):
-        transport, client, inside = await connected(left, right)
+        _, client, inside = await connected(left, right)
         await left.close()
         await left.close()
         assert await client.lost is None
@@ -258,7 +258,7 @@ async def test_the_host_entered_last_is_the_one_that_module_functions_use() -> N
     """lastack.open_connection and lastack.start_server: `via`, or the innermost Host."""
     with pytest.raises(RuntimeError, match="no Host"):
         await lastack.open_connection(RIGHT, 7)
-    async with two_hosts() as (left, right):
+    async with two_hosts() as (left, _):
         server = await lastack.start_server(echo, RIGHT, 7)
         assert server.sockets[0].getsockname() == (RIGHT, 7)
         reader, writer = await lastack.open_connection(RIGHT, 7, via=left)

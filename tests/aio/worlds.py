@@ -24,7 +24,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class WatchedLoop(asyncio.SelectorEventLoop):
-    """A loop that knows which of its readers, writers and timers are left, and what was reported."""
+    """Knows which of its readers, writers and timers are left, and what was reported."""
 
     def __init__(self) -> None:
         super().__init__()

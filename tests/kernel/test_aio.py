@@ -2,11 +2,18 @@
 
 import asyncio
 import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from by_hand import KERNEL_V4, KERNEL_V6, OURS_V4, OURS_V6
+from namespaces import Namespace
 
 from lastack.aio import Host
 from lastack.link.tun import TunLink
@@ -142,3 +149,29 @@ def test_a_hundred_clients_of_the_kernel_at_once(device: DeviceMaker) -> None:
             await server.wait_closed()
 
     run(test())
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_the_example_serves_its_page_to_curl_and_takes_its_device_away(
+    namespace: Namespace,
+) -> None:
+    """examples/hello_web.py: Ctrl-C ends it in order."""
+    example = Path(__file__).resolve().parent.parent.parent / "examples" / "hello_web.py"
+    with subprocess.Popen(
+        [sys.executable, str(example)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None and process.stderr is not None
+            assert process.stdout.readline() == "http://10.9.0.2/ until Ctrl-C\n"
+            page = namespace.run("curl", "-sS", "--max-time", "10", "http://10.9.0.2/")
+            assert page.startswith("Hello 10.9.0.1:") and "ESTABLISHED" in page
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 0
+            assert process.stderr.read() == ""
+        finally:
+            process.kill()
+    assert "hello0" not in namespace.run("ip", "link")
