@@ -192,7 +192,8 @@ def _unacceptable(tcb: Tcb, segment: Segment, now: int) -> Stop:
 def second_check_reset(tcb: Tcb, segment: Segment, now: int) -> Stop:
     """A reset ends the connection only when it is exact (RFC 5961 3.2)."""
     state = tcb.state
-    if tcb.config.rfc5961 and segment.seq != tcb.rcv.nxt:
+    config = tcb.config
+    if config.rfc5961 and config.exact_reset and segment.seq != tcb.rcv.nxt:
         wish_challenge(tcb, now)
         return Stop.RST_NOT_EXACT
     if state is SYN_RECEIVED and tcb.passive:
@@ -218,7 +219,7 @@ def fourth_check_syn(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
     if tcb.state is SYN_RECEIVED and tcb.passive:
         _return_to_listen(tcb, Cause.SYN, segment, now)
         return Stop.SYN_IN_WINDOW
-    if not tcb.config.rfc5961:
+    if not (tcb.config.rfc5961 and tcb.config.challenge_syn):
         wish_reset(tcb, segment)
         end_with(tcb, Cause.RESET, errno.ECONNRESET, now, segment)
         return Stop.SYN_IN_WINDOW

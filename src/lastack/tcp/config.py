@@ -26,6 +26,11 @@ class Config:
     """RFC 7323 2."""
     scaled_buffer: int = 0
     """The largest buffer that the window scale must be able to speak of; 0 is `receive_buffer`."""
+    window_in_steps: bool = True
+    """The window's right edge moves by a segment or half the buffer at a time (RFC 9293
+    3.8.6.2.2, SHLD-14). False moves it whenever an ACK goes out, and counts a window below a
+    segment and a quarter of the buffer as closed, as FreeBSD does.
+    """
     whole_segments: bool = False
     """Round the receive buffer up to a whole number of segments, as FreeBSD does."""
     timestamps: bool = True
@@ -129,6 +134,10 @@ class Config:
 
     # attacks (RFC 5961, RFC 5927)
     rfc5961: bool = True
+    exact_reset: bool = True
+    """With `rfc5961`: a reset must be exact (3.2). False believes any in the window."""
+    challenge_syn: bool = True
+    """With `rfc5961`: a SYN is answered with a challenge ACK (4.2). False resets."""
     challenge_acks: int = 10
     """Challenge ACKs that one connection sends at most in `challenge_period` (RFC 5961 7)."""
     challenge_period: int = 5 * SECOND
@@ -178,6 +187,7 @@ _LINUX: Final = Config(
 _FREEBSD: Final = Config(
     scaled_buffer=2 << 20,
     whole_segments=True,
+    window_in_steps=False,
     initial_window=10,
     delayed_ack_timeout=40 * MS,
     min_rto=230 * MS,

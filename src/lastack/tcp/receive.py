@@ -61,6 +61,7 @@ class ReceiveHalf:
     blocks: list[Block]
     touches: int
     segment_size: int
+    in_steps: bool
 
     def __init__(self, capacity: int) -> None:
         self.irs = 0
@@ -78,6 +79,7 @@ class ReceiveHalf:
         self.blocks = []
         self.touches = 0
         self.segment_size = 0
+        self.in_steps = True
 
     def synchronize(self, irs: int) -> None:
         """Take the peer's initial sequence number."""
@@ -112,13 +114,17 @@ class ReceiveHalf:
         """Return the window to advertise, and advertise it (RFC 9293 3.8.6.2.2, SHLD-14).
 
         The right edge never moves left, and moves right only by a segment or half the buffer, so
-        that the peer is never invited to send small segments (MUST-39).
+        that the peer is never invited to send small segments (MUST-39); `in_steps` False lets it
+        move more often (Config.window_in_steps).
         """
         offered = self.edge - self.nxt & 0xFFFFFFFF
         if offered > 0x7FFFFFFF:
             offered = 0
         room = self.capacity - self.queued
-        if room - offered >= min(mss, self.capacity // 2):
+        step = min(mss, self.capacity // 2)
+        if not self.in_steps:
+            step = 1 if room >= self.capacity // 4 or room >= mss else self.capacity + 1
+        if room - offered >= step:
             limit = 0xFFFF << self.scale
             offered = room if room < limit else limit
             if self.scale:

@@ -52,6 +52,7 @@ def learn(tcb: Tcb, segment: Segment, now: int) -> None:
     """Take from the peer's SYN its number, its MSS, and the options that both sides want."""
     config = tcb.config
     tcb.rcv.synchronize(segment.seq)
+    tcb.rcv.in_steps = config.window_in_steps
     if segment.mss != ABSENT and segment.mss > 0:
         tcb.peer_mss = segment.mss
     tcb.ts_on = config.timestamps and segment.ts_val != ABSENT

@@ -80,7 +80,7 @@ def time_wait_segment(entry: TimeWait, segment: Segment, now: int, config: Confi
     entry.reply = None
     flags = segment.flags
     if flags & RST:
-        if segment.seq != entry.rcv_nxt and config.rfc5961:
+        if segment.seq != entry.rcv_nxt and config.rfc5961 and config.exact_reset:
             return Stop.RST_NOT_EXACT
         return Stop.RESET if config.reset_ends_time_wait else Stop.RST_IN_TIME_WAIT
     if flags & SYN and not flags & ACK:
