@@ -20,7 +20,11 @@ from lastack.units import MS, NEVER, SECOND
 from lastack.wire.packet import Packet
 
 BATCH: Final = 64
-"""Packets taken in before anything is sent: this is how acknowledgments aggregate."""
+"""Packets taken in before anything is sent: this is how acknowledgments aggregate.
+
+And packets sent before we look again for what has come: whoever has much to send must not keep the
+acknowledgments of all others waiting until their peers send again.
+"""
 
 _LONGEST_WAIT: Final = 1000 * SECOND
 _MOST_ROUNDS: Final = 1024
@@ -33,6 +37,7 @@ class Driver:
     `on_notice` to use. `on_notice` is called with each Connection and Listener whose notices are
     not 0; it reads them and sets them to 0. It may call anything but the driver. `blocked` is True
     while the link has no room: call again when it is writable; nothing is lost meanwhile.
+    `unsent` is True while a round has left packets to send for the next: call again at once.
     """
 
     stack: Stack
@@ -41,6 +46,7 @@ class Driver:
     on_notice: Callable[[Connection | Listener], None]
     now: int
     blocked: bool
+    unsent: bool
     _held: Packet | None
     _descriptor: int
     _poller: select.epoll | None
@@ -58,6 +64,7 @@ class Driver:
         self.on_notice = ignore_notice
         self.now = clock()
         self.blocked = False
+        self.unsent = False
         self._held = None
         self._descriptor = link.fileno()
         self._poller = None
@@ -90,7 +97,10 @@ class Driver:
         return self._send(now) or moved
 
     def flush(self, now: int) -> None:
-        """Send what is ready and tell users what has changed, without looking for packets."""
+        """Send what is ready and tell users what has changed, without looking for packets.
+
+        What is more than a batch may be left for the next call (`unsent`).
+        """
         self.now = now
         self._send(now)
         for _ in range(_MOST_ROUNDS):
@@ -109,9 +119,9 @@ class Driver:
         self.flush(now)
         while True:
             deadline = self.stack.next_deadline()
-            come = self._wait(min(deadline, limit) - now)
+            come = self._wait(0 if self.unsent else min(deadline, limit) - now)
             now = self.clock()
-            if come or deadline <= now:
+            if come or self.unsent or deadline <= now:
                 while self.step(now) and self._full:
                     now = self.clock()
                 return True
@@ -128,7 +138,10 @@ class Driver:
         return moved
 
     def run_until(self, predicate: Callable[[], bool], deadline: int = NEVER) -> bool:
-        """Poll until the predicate holds (True) or the clock has reached the deadline (False)."""
+        """Poll until the predicate holds (True) or the clock has reached the deadline (False).
+
+        It is asked after every poll: who changes it from another thread must call `wake`.
+        """
         while not predicate():
             now = self.clock()
             if now >= deadline:
@@ -168,10 +181,11 @@ class Driver:
         return True
 
     def _send(self, now: int) -> bool:
-        """Pull packets out until there are no more or the link has no room; True if one went."""
+        """Pull out at most a batch of packets, as long as the link has room; True if one went."""
         link = self.link
         stack = self.stack
-        moved = False
+        count = 0
+        self.unsent = False
         packet = self._held
         if packet is None:
             packet = stack.next_packet(now)
@@ -179,12 +193,16 @@ class Driver:
             if not link.send(packet):
                 self._held = packet
                 self.blocked = True
-                return moved
-            moved = True
-            packet = stack.next_packet(now)
+                return count > 0
+            count += 1
+            if count == BATCH:
+                self.unsent = True
+                packet = None
+            else:
+                packet = stack.next_packet(now)
         self._held = None
         self.blocked = False
-        return moved
+        return count > 0
 
     def _wait(self, time_left: int) -> bool:
         """Wait for the link or a wake-up; return whether to look for packets."""
