@@ -67,6 +67,7 @@ def acknowledge(tcb: Tcb, segment: Segment, now: int) -> None:
     if acked or sacked or duplicate:
         said = Acked(ack, snd.nxt, acked, sacked, duplicate, tcb.mss, tcb.sack_on, dsack)
         _recover(tcb, said, prior, sent.delivered - delivered, now)
+    sent.newest = None
     timers = tcb.timers
     if not sent.spans:
         timers.retransmit = NEVER
