@@ -20,11 +20,14 @@ from lastack.units import MS, NEVER, SECOND
 from lastack.wire.packet import Packet
 
 BATCH: Final = 64
-"""Packets taken in before anything is sent: this is how acknowledgments aggregate.
-
-And packets sent before we look again for what has come: whoever has much to send must not keep the
-acknowledgments of all others waiting until their peers send again.
-"""
+"""Packets taken in before anything is sent: this is how acknowledgments aggregate."""
+_SHARE: Final = 1 << 20
+"""What is sent before we look again for what has come, in octets: whoever has much to send must not
+keep the acknowledgments of all others waiting until their peers send again."""
+_PACKET: Final = _SHARE // BATCH
+"""What a packet counts beyond its octets."""
+_MOST_PUT_OFF: Final = 16
+"""Batches taken in, one after the other, before timers go off although more is waiting."""
 
 _LONGEST_WAIT: Final = 1000 * SECOND
 _MOST_ROUNDS: Final = 1024
@@ -54,6 +57,7 @@ class Driver:
     _wakeup: int
     _full: bool
     """Whether the last batch may have left packets behind."""
+    _put_off: int
 
     def __init__(
         self, stack: Stack, link: Link, clock: Callable[[], int] = time.monotonic_ns
@@ -71,6 +75,7 @@ class Driver:
         self._watching_room = False
         self._wakeup = -1
         self._full = False
+        self._put_off = 0
 
     def step(self, now: int) -> bool:
         """Do one round and return whether anything moved: then there may be more, call again.
@@ -90,8 +95,14 @@ class Driver:
         self._full = count == BATCH
         moved = count > 0
         if stack.next_deadline() <= now:
-            stack.deadline_passed(now)
+            # What answers a segment may be waiting behind this batch: no timer of ours shall send
+            # it again only because we have been busy.
             moved = True
+            if self._full and self._put_off < _MOST_PUT_OFF:
+                self._put_off += 1
+            else:
+                self._put_off = 0
+                stack.deadline_passed(now)
         if self._tell():
             moved = True
         return self._send(now) or moved
@@ -99,7 +110,7 @@ class Driver:
     def flush(self, now: int) -> None:
         """Send what is ready and tell users what has changed, without looking for packets.
 
-        What is more than a batch may be left for the next call (`unsent`).
+        What is more than a share may be left for the next call (`unsent`).
         """
         self.now = now
         self._send(now)
@@ -181,10 +192,11 @@ class Driver:
         return True
 
     def _send(self, now: int) -> bool:
-        """Pull out at most a batch of packets, as long as the link has room; True if one went."""
+        """Pull packets out, at most a share and as long as there is room; True if one went."""
         link = self.link
         stack = self.stack
         count = 0
+        room = _SHARE
         self.unsent = False
         packet = self._held
         if packet is None:
@@ -195,7 +207,8 @@ class Driver:
                 self.blocked = True
                 return count > 0
             count += 1
-            if count == BATCH:
+            room -= _PACKET + packet.length
+            if room <= 0:
                 self.unsent = True
                 packet = None
             else:

@@ -62,6 +62,7 @@ class Attachment:
         self._watching_room = False
         self._turning = False
         self._flush_due = False
+        self._turn_due = False
         self._descriptor = link.fileno()
         if self._descriptor < 0:
             raise ValueError(f"{link!r} has no descriptor that a loop could wait on")
@@ -124,6 +125,9 @@ class Attachment:
 
     def _turn(self) -> None:
         """A packet has come, or a deadline: one batch in, users told, everything out."""
+        self._turn_due = False
+        if self._descriptor < 0:
+            return
         driver = self.driver
         self._turning = True
         now = self.now()
@@ -166,6 +170,9 @@ class Attachment:
                 self.loop.add_writer(self._descriptor, self._flush)
             else:
                 self.loop.remove_writer(self._descriptor)
+        if self.driver.unsent and not blocked and not self._turn_due:
+            self._turn_due = True
+            self.loop.call_soon(self._turn)
         deadline = self.stack.next_deadline()
         if deadline < self._timer_at:
             if self._timer is not None:

@@ -18,6 +18,7 @@ from lastack.services.messages import (
     Incomplete,
     body_length,
     body_pieces,
+    drained,
     parse_fields,
     read_head,
 )
@@ -161,7 +162,7 @@ class Exchange:
 
     async def _drained(self) -> None:
         async with asyncio.timeout(IDLE):
-            await self._writer.drain()
+            await drained(self._writer)
 
     @property
     def complete(self) -> bool:

@@ -57,6 +57,16 @@ class Headers:
         return [word.strip().lower() for word in self.get(name).split(",") if word.strip()]
 
 
+async def drained(writer: asyncio.StreamWriter) -> None:
+    """Wait until there is room to write, and in any case let everybody else have a turn.
+
+    drain() alone returns at once while there is room: one client after the other would be given a
+    whole send buffer of data, and what the others send would have to wait for all of it.
+    """
+    await writer.drain()
+    await asyncio.sleep(0)
+
+
 async def read_head(reader: asyncio.StreamReader) -> list[bytes] | None:
     """Return the lines of the next head, None when the stream ends before one begins.
 

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-from lastack.services.messages import PIECE
+from lastack.services.messages import PIECE, drained
 
 _PRINTABLE: Final = bytes(range(0x20, 0x7F))
 _WIDTH: Final = 72
@@ -25,7 +25,7 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     """Send back whatever comes, until the other side ends its own; then end this one."""
     while data := await reader.read(PIECE):
         writer.write(data)
-        await writer.drain()
+        await drained(writer)
 
 
 async def discard(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -40,12 +40,12 @@ async def chargen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     try:
         while not hearing.done():
             writer.write(_BLOCK)
-            drained = asyncio.ensure_future(writer.drain())
-            await asyncio.wait((drained, hearing), return_when=asyncio.FIRST_COMPLETED)
-            if not drained.done():
-                drained.cancel()
+            room = asyncio.ensure_future(drained(writer))
+            await asyncio.wait((room, hearing), return_when=asyncio.FIRST_COMPLETED)
+            if not room.done():
+                room.cancel()
                 break
-            drained.result()
+            room.result()
     finally:
         if hearing.done() and not hearing.cancelled():
             hearing.exception()
