@@ -40,6 +40,8 @@ def extensions() -> list[Any]:
 
 
 if os.environ.get("LASTACK_COMPILE", "0") not in ("", "0"):
-    setup(setup_requires=["mypy>=1.15"], ext_modules=extensions())
+    # Asked for by pip before it builds; a build without pip needs mypy to be there.
+    wanted = ["mypy>=1.15"] if "egg_info" in sys.argv else []
+    setup(setup_requires=wanted, ext_modules=extensions())
 else:
     setup()

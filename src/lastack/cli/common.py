@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from enum import Enum
 from fractions import Fraction
 from typing import IO, Any, Final, TypeVar
@@ -241,7 +242,8 @@ def print_json(kind: str, **values: object) -> None:
 def connection_record(info: ConnectionInfo) -> dict[str, object]:
     """Return a ConnectionInfo for JSON: its fields, with `_ns` behind those that are times."""
     times = {"time", "srtt", "rttvar", "rto", "timers"}
-    return {f"{n}_ns" if n in times else n: value for n, value in vars(info).items()}
+    names = [field.name for field in fields(info)]
+    return {f"{n}_ns" if n in times else n: getattr(info, n) for n in names}
 
 
 def show(out: Console, *renderables: RenderableType) -> None:

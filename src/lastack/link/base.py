@@ -3,6 +3,8 @@
 from abc import ABC, abstractmethod
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from lastack.wire.packet import Packet
 
 
@@ -30,6 +32,7 @@ class Offload:
 NO_OFFLOAD: Final = Offload()
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Link(ABC):
     """A device or a carrier; `mtu` in octets of IP packet."""
 

@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 from enum import IntEnum
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from lastack.tcp.sent import Sent, SentLog
 
 
@@ -75,6 +77,7 @@ ENTERED: Final = Losses.ENTERED
 RECOVERED: Final = Losses.RECOVERED
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class LossRecovery(ABC):
     """Marks records of the `SentLog` lost; output sends them again as the window allows."""
 
