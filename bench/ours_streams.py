@@ -1,4 +1,4 @@
-"""The three services over lastack's asyncio streams: what StreamReader and StreamWriter cost on top."""
+"""The three services over lastack's asyncio streams: what these cost on top of Connection."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""Why a packet went no further: every one that stops has one of these names, and is counted under it."""
+"""Why a packet went no further: each that stops has one of these names, and is counted under it."""
 
 from enum import IntEnum
 
@@ -108,9 +108,9 @@ SENTENCES: dict[Stop, str] = {
     Stop.BAD_ACK_IN_SYN_SENT: "acknowledges what SYN-SENT has not sent: answered with a reset",
     Stop.BAD_RST_IN_SYN_SENT: "a reset in SYN-SENT that does not acknowledge our SYN",
     Stop.NO_SYN_IN_SYN_SENT: "neither SYN nor RST in SYN-SENT (RFC 9293 3.10.7.3)",
-    Stop.BAD_ACK_IN_SYN_RECEIVED: "acknowledges what SYN-RECEIVED has not sent: answered with a reset",
+    Stop.BAD_ACK_IN_SYN_RECEIVED: "acknowledges what was not sent in SYN-RECEIVED: a reset",
     Stop.REPEATED_SYN: "the SYN came again: SYN-ACK is sent again",
-    Stop.OUT_OF_WINDOW: "outside the receive window: answered with an ACK (RFC 9293 3.10.7.4 first)",
+    Stop.OUT_OF_WINDOW: "outside the receive window: answered by an ACK (RFC 9293 3.10.7.4 first)",
     Stop.OLD_TIMESTAMP: "an old timestamp: PAWS (RFC 7323 5.3)",
     Stop.NO_TIMESTAMP: "no timestamp although both ends agreed on them (RFC 7323 3.2)",
     Stop.RST_NOT_EXACT: "a reset inside the window but not exact: challenge ACK (RFC 5961 3.2)",
@@ -119,7 +119,7 @@ SENTENCES: dict[Stop, str] = {
     Stop.NO_ACK: "no ACK bit (RFC 9293 3.10.7.4 fifth)",
     Stop.ACK_TOO_OLD: "acknowledges too long ago: challenge ACK (RFC 5961 5.2)",
     Stop.ACK_OF_UNSENT: "acknowledges what was never sent: answered with an ACK",
-    Stop.DATA_AFTER_CLOSE: "data for a user who has closed: the connection is reset (RFC 9293 3.6.1)",
+    Stop.DATA_AFTER_CLOSE: "data for a user who has closed: the peer is reset (RFC 9293 3.6.1)",
     Stop.DATA_AFTER_FIN: "text after the peer's FIN is ignored (RFC 9293 3.10.7.4 seventh)",
     Stop.NO_ROOM: "no room to keep this text: the peer will send it again",
     Stop.LOW_TTL: "the TTL is below what the user asked for (RFC 5082)",
