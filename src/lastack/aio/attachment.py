@@ -125,15 +125,13 @@ class Attachment:
 
     def _turn(self) -> None:
         """A packet has come, or a deadline: one batch in, users told, everything out."""
-        self._turn_due = False
-        if self._descriptor < 0:
-            return
         driver = self.driver
         self._turning = True
         now = self.now()
         try:
             driver.step(now)
-            driver.flush(now)  # for what sending has changed
+            if not driver.unsent:
+                driver.flush(now)  # for what sending has changed
         except OSError as error:
             self._link_lost(error)
         finally:
@@ -141,11 +139,17 @@ class Attachment:
         if self._descriptor >= 0:
             self._arm(now)
 
+    def _turn_again(self) -> None:
+        """There was more to send than fitted one turn."""
+        self._turn_due = False
+        if self.driver.unsent and self._descriptor >= 0:
+            self._turn()
+
     def _flush(self) -> None:
         """Users have done something, or the link has room again."""
         self._flush_due = False
-        if self._descriptor < 0:
-            return
+        if self._descriptor < 0 or self._turn_due:
+            return  # the turn that is due sends, after it has looked for what has come
         self._turning = True
         now = self.now()
         try:
@@ -172,7 +176,7 @@ class Attachment:
                 self.loop.remove_writer(self._descriptor)
         if self.driver.unsent and not blocked and not self._turn_due:
             self._turn_due = True
-            self.loop.call_soon(self._turn)
+            self.loop.call_soon(self._turn_again)
         deadline = self.stack.next_deadline()
         if deadline < self._timer_at:
             if self._timer is not None:
