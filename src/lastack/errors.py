@@ -69,7 +69,7 @@ _CLASSES: dict[int, type[LastackError]] = {
 
 
 def error_for(code: int, detail: str = "") -> LastackError:
-    """Return (not raise) the exception for an errno; `detail` comes after the system's own words."""
+    """Return (not raise) the exception for an errno; `detail` comes after the system's words."""
     text = strerror(code)
     return _CLASSES.get(code, LastackError)(code, f"{text}: {detail}" if detail else text)
 
