@@ -1,0 +1,271 @@
+"""The system calls of a script, made on `stack.sockets.TcpSocket`.
+
+`Calls.make` turns a call into an attempt: a function without arguments that returns the result,
+raises an OSError, or raises `Wait` when a blocking socket would have to wait; it is then tried
+again whenever something has changed. Outputs (options, poll events ...) are compared in it.
+"""
+
+import errno
+from collections.abc import Callable
+from typing import Final
+
+from lastack.script.call_more import fcntl, getsockopt, ioctl, poll, setsockopt
+from lastack.script.descriptors import Attempt, Descriptors, Handle, Wait, argument
+from lastack.script.flow import pattern
+from lastack.script.model import ANYTHING, Anything, Array, Call, Expression, Header, Struct
+from lastack.script.stage import Stage
+from lastack.script.symbols import O_NONBLOCK, Unknown, number, show
+from lastack.script.verdict import Mismatch
+from lastack.stack import options
+from lastack.stack.sockets import TcpSocket
+from lastack.wire.address import Endpoint, pack_address
+
+_MORE: Final[dict[str, Callable[[Descriptors, Call], Attempt]]] = {
+    "fcntl": fcntl,
+    "ioctl": ioctl,
+    "poll": poll,
+    "getsockopt": getsockopt,
+    "setsockopt": setsockopt,
+}
+
+
+class Calls(Descriptors):
+    """The user of the stack: file descriptors, and what can be done with them.
+
+    `on_open` is called with the local and remote ports when a connection is opened actively, with
+    (port, 0) when a socket begins to listen.
+    """
+
+    def __init__(self, stage: Stage, header: Header, on_open: Callable[[int, int], None]) -> None:
+        super().__init__(stage, header)
+        self.on_open = on_open
+        self._table: dict[str, Callable[[Call], Attempt]] = {
+            "socket": self._socket,
+            "bind": self._bind,
+            "listen": self._listen,
+            "accept": self._accept,
+            "connect": self._connect,
+            "read": self._receive,
+            "recv": self._receive,
+            "recvfrom": self._receive,
+            "recvmsg": self._receive,
+            "readv": self._receive,
+            "write": self._send,
+            "send": self._send,
+            "sendto": self._send,
+            "sendmsg": self._send,
+            "writev": self._send,
+            "shutdown": self._shutdown,
+            "close": self._close,
+        }
+
+    def make(self, call: Call) -> Attempt:
+        """Return the attempt for a call; raises Unknown for what cannot be done here."""
+        more = _MORE.get(call.name)
+        if more is not None:
+            return more(self, call)
+        maker = self._table.get(call.name)
+        if maker is None:
+            raise Unknown(f"the system call {call.name}")
+        return maker(call)
+
+    # opening
+
+    def _socket(self, call: Call) -> Attempt:
+        family = options.AF_INET if self.stage.version == 4 else options.AF_INET6
+        if argument(call, 0) is not ANYTHING:
+            family = number(argument(call, 0))
+        kind = number(argument(call, 1))
+        if kind & 0xF != options.SOCK_STREAM:
+            raise Unknown(f"a socket of kind {show(argument(call, 1))}")
+
+        def attempt() -> int:
+            handle = Handle(TcpSocket(self.stage.stack, family))
+            handle.nonblocking = bool(kind & O_NONBLOCK)
+            fd = call.result if isinstance(call.result, int) and call.result >= 0 else self.free()
+            self.handles[fd] = handle
+            return fd
+
+        return attempt
+
+    def _endpoint(self, expression: Expression, address: bytes, port: int) -> Endpoint:
+        if isinstance(expression, Anything):
+            return Endpoint(address, port)
+        if not isinstance(expression, Struct):
+            raise Unknown(f"the address {show(expression)}")
+        fields = expression.fields
+        text = fields.get("sin_addr", fields.get("sin6_addr"))
+        number_of = fields.get("sin_port", fields.get("sin6_port", port))
+        if not isinstance(text, bytes):
+            raise Unknown(f"the address {show(expression)}")
+        return Endpoint(pack_address(text.decode()), number(number_of))
+
+    def _bind(self, call: Call) -> Attempt:
+        local = self._endpoint(argument(call, 1), self.stage.local, self.header.bind_port)
+
+        def attempt() -> int:
+            self.handle(call).socket.bind(self.stage.clock, local)
+            return 0
+
+        return attempt
+
+    def _listen(self, call: Call) -> Attempt:
+        backlog = number(argument(call, 1))
+
+        def attempt() -> int:
+            socket = self.handle(call).socket
+            socket.listen(self.stage.clock, backlog)
+            self.on_open(socket.getsockname().port, 0)
+            return 0
+
+        return attempt
+
+    def _accept(self, call: Call) -> Attempt:
+        def attempt() -> int:
+            handle = self.handle(call)
+            try:
+                made, _ = handle.socket.accept(self.stage.clock)
+            except BlockingIOError:
+                raise self.or_wait(handle) from None
+            fd = call.result if isinstance(call.result, int) and call.result >= 0 else self.free()
+            if fd in self.handles:
+                raise Mismatch(f"file descriptor {fd} is in use already")
+            self.handles[fd] = Handle(made)
+            return fd
+
+        return attempt
+
+    def _connect(self, call: Call) -> Attempt:
+        remote = self._endpoint(argument(call, 1), self.stage.remote, self.header.connect_port)
+        waiting = False
+
+        def attempt() -> int:
+            nonlocal waiting
+            handle = self.handle(call)
+            try:
+                handle.socket.connect(self.stage.clock, remote)
+            except BlockingIOError as error:
+                if error.errno == errno.EINPROGRESS and handle.socket.connection is not None:
+                    self.on_open(handle.socket.connection.local.port, remote.port)
+                if handle.nonblocking and not waiting:
+                    raise
+                waiting = True
+                raise Wait() from None
+            return 0
+
+        return attempt
+
+    # data
+
+    def _flags(self, call: Call) -> int:
+        """Return the flags of a call that has any."""
+        if call.name in ("send", "recv", "sendto", "recvfrom"):
+            return number(argument(call, 3))
+        return number(argument(call, 2)) if call.name in ("sendmsg", "recvmsg") else 0
+
+    def _size(self, call: Call) -> int:
+        """Return how many octets a call is to move: its length, or those of its vectors."""
+        vectors: Expression | None = None
+        if call.name in ("readv", "writev"):
+            vectors = argument(call, 1)
+        elif call.name in ("sendmsg", "recvmsg"):
+            message = argument(call, 1)
+            if not isinstance(message, Struct) or "msg_control" in message.fields:
+                raise Unknown("control messages")
+            vectors = message.fields.get("msg_iov")
+        if vectors is None:
+            return number(argument(call, 2))
+        if not isinstance(vectors, Array):
+            raise Unknown(f"the vectors {show(vectors)}")
+        total = 0
+        for vector in vectors.items:
+            if not isinstance(vector, Array) or len(vector.items) != 2:
+                raise Unknown(f"the vector {show(vector)}")
+            total += number(vector.items[1])
+        return total
+
+    def _receive(self, call: Call) -> Attempt:
+        flags, size = self._flags(call), self._size(call)
+
+        def attempt() -> int:
+            handle = self.handle(call)
+            try:
+                data = handle.socket.recv(self.stage.clock, size, flags & ~options.MSG_DONTWAIT)
+            except BlockingIOError:
+                raise self.or_wait(handle, flags) from None
+            self._check_data(handle, data, flags)
+            return len(data)
+
+        return attempt
+
+    def _check_data(self, handle: Handle, data: bytes, flags: int) -> None:
+        """What has been read must be what the remote host sent, in order."""
+        connection = handle.socket.connection
+        if connection is None or not data:
+            return
+        if flags & options.MSG_OOB or connection.urgent_remaining:
+            handle.urgent = True
+        start = connection.tcb.rcv.irs + 1 + handle.read - self.stage.remote_offset
+        if not handle.urgent and data != pattern(start & 0xFFFFFFFF, len(data)):
+            raise Mismatch("the octets read are not those that were sent")
+        if not flags & (options.MSG_PEEK | options.MSG_OOB):
+            handle.read += len(data)
+
+    def _send(self, call: Call) -> Attempt:
+        flags, size = self._flags(call), self._size(call)
+        given = argument(call, 1)
+        left = 0
+        done = 0
+
+        def attempt() -> int:
+            nonlocal left, done
+            handle = self.handle(call)
+            stream = handle.written
+            data = given if isinstance(given, bytes) else pattern(len(stream), size - done)
+            data = data[:size] if isinstance(given, bytes) else data
+            try:
+                taken = handle.socket.send(
+                    self.stage.clock, data, flags & ~(options.MSG_DONTWAIT | options.MSG_NOSIGNAL)
+                )
+            except BlockingIOError:
+                if done and handle.nonblocking:
+                    return done
+                raise self.or_wait(handle, flags) from None
+            connection = handle.socket.connection
+            assert connection is not None
+            stream += data[:taken]
+            self.streams[(connection.local.port, connection.remote.port)] = stream
+            done += taken
+            if done < size and not handle.nonblocking and not flags & options.MSG_DONTWAIT:
+                raise Wait()
+            return done
+
+        return attempt
+
+    # closing
+
+    def _shutdown(self, call: Call) -> Attempt:
+        how = number(argument(call, 1))
+
+        def attempt() -> int:
+            self.handle(call).socket.shutdown(self.stage.clock, how)
+            return 0
+
+        return attempt
+
+    def _close(self, call: Call) -> Attempt:
+        closing: Handle | None = None
+        deadline = 0
+
+        def attempt() -> int:
+            nonlocal closing, deadline
+            if closing is None:
+                closing = self.handle(call)
+                del self.handles[number(argument(call, 0))]
+                closing.socket.close(self.stage.clock)
+                deadline = self.stage.now + closing.socket.linger_time
+            if closing.nonblocking or closing.socket.drained or self.stage.now >= deadline:
+                return 0
+            raise Wait(deadline)
+
+        return attempt

@@ -1,0 +1,233 @@
+"""Shell lines: sysctls of both systems become knobs, state counts are answered from our table.
+
+A command that cannot be obeyed raises Unknown: the script is then skipped, never passed.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+from lastack.script.calls import Calls
+from lastack.script.symbols import Unknown
+from lastack.script.verdict import Mismatch
+from lastack.tcp.config import Config
+from lastack.tcp.states import CLOSED, TIME_WAIT, State, state_named
+from lastack.units import MS, SECOND
+
+Change = Callable[[Config, str], Config]
+
+_ASSIGNMENT: Final = re.compile(r"([a-z][a-z0-9_.]+)=(\"[^\"]*\"|'[^']*'|\S+)")
+_STATES: Final = re.compile(
+    r"sockstat (?P<flags>.*?)\|\s*(?P<mine>grep packetdril\w*\s*\|)?\s*"
+    r"grep -c (?P<state>\w+)\s*\|\s*grep (?P<count>\d+)$"
+)
+_DROP: Final = re.compile(r"tcpdrop -s (\w+)$")
+
+
+def _number(value: str) -> int:
+    try:
+        return int(value.strip("\"'").split()[0], 0)
+    except (ValueError, IndexError):
+        raise Unknown(f"the value {value}") from None
+
+
+def _switch(*fields: str) -> Change:
+    return lambda config, value: config.replace(**{f: _number(value) != 0 for f in fields})
+
+
+def _switched_off(field: str) -> Change:
+    return lambda config, value: config.replace(**{field: _number(value) == 0})
+
+
+def _amount(field: str, unit: int = 1, plus: int = 0) -> Change:
+    return lambda config, value: config.replace(**{field: _number(value) * unit + plus})
+
+
+def _last_of_three(field: str, index: int) -> Change:
+    def change(config: Config, value: str) -> Config:
+        parts = value.strip("\"'").split()
+        return config.replace(**{field: _number(parts[min(index, len(parts) - 1)])})
+
+    return change
+
+
+_FREEBSD: Final[dict[str, Change]] = {
+    "net.inet.tcp.rfc1323": _switch("window_scale", "timestamps"),
+    "net.inet.tcp.sack.enable": _switch("sack"),
+    "net.inet.tcp.recvspace": _amount("receive_buffer"),
+    "kern.ipc.maxsockbuf": _amount("scaled_buffer"),
+    "net.inet.tcp.sendspace": _amount("send_buffer"),
+    "net.inet.tcp.rexmit_slop": _amount("min_rto", MS, 30 * MS),
+    "net.inet.tcp.rexmit_initial": _amount("initial_rto", MS),
+    "net.inet.tcp.delacktime": _amount("delayed_ack_timeout", MS),
+    "net.inet.tcp.keepidle": _amount("keepalive_idle", MS),
+    "net.inet.tcp.keepintvl": _amount("keepalive_interval", MS),
+    "net.inet.tcp.keepcnt": _amount("keepalive_probes"),
+    "net.inet.tcp.keepinit": _amount("syn_r2", MS),
+    "net.inet.tcp.msl": _amount("msl", MS),
+    "net.inet.tcp.path_mtu_discovery": _switch("path_mtu_discovery"),
+    "net.inet.tcp.mssdflt": _amount("mss_default_v4"),
+    "net.inet.tcp.v6mssdflt": _amount("mss_default_v6"),
+    "net.inet.tcp.insecure_rst": _switched_off("exact_reset"),
+    "net.inet.tcp.insecure_syn": _switched_off("challenge_syn"),
+    "net.inet.tcp.delayed_ack": _switch("delayed_ack"),
+}
+_LINUX: Final[dict[str, Change]] = {
+    "net.ipv4.tcp_timestamps": _switch("timestamps"),
+    "net.ipv4.tcp_sack": _switch("sack"),
+    "net.ipv4.tcp_dsack": _switch("dsack"),
+    "net.ipv4.tcp_window_scaling": _switch("window_scale"),
+    "net.ipv4.tcp_reordering": _amount("duplicate_acks"),
+    "net.ipv4.tcp_keepalive_time": _amount("keepalive_idle", SECOND),
+    "net.ipv4.tcp_keepalive_intvl": _amount("keepalive_interval", SECOND),
+    "net.ipv4.tcp_keepalive_probes": _amount("keepalive_probes"),
+    "net.ipv4.tcp_fin_timeout": _amount("fin_wait_2_timeout", SECOND),
+    "net.ipv4.tcp_syn_retries": _amount("syn_retries"),
+    "net.ipv4.tcp_synack_retries": _amount("syn_ack_retries"),
+    "net.ipv4.tcp_retries2": _amount("retries"),
+    "net.ipv4.tcp_rmem": _last_of_three("receive_buffer", 1),
+    "net.ipv4.tcp_wmem": _last_of_three("send_buffer", 1),
+}
+_FIXED: Final[dict[str, tuple[str, ...]]] = {
+    "net.inet.tcp.hostcache.purgenow": ("1",),
+    "net.inet.tcp.blackhole": ("0",),
+    "net.inet.tcp.ecn.enable": ("0", "2"),
+    "net.inet.tcp.rexmit_drop_options": ("0",),
+    "net.inet.tcp.syncookies": ("0", "1"),
+    "net.inet.tcp.syncookies_only": ("0",),
+    "net.inet.tcp.fastopen.client_enable": ("0",),
+    "net.inet.tcp.tolerate_missing_ts": ("0",),
+    "net.inet.tcp.udp_tunneling_port": ("0",),
+    "net.ipv4.tcp_ecn": ("0", "2"),
+    "net.ipv4.tcp_syncookies": ("0", "1"),
+}
+"""Settings that we have in this way only."""
+_HARMLESS: Final = frozenset(
+    (
+        "net.ipv4.tcp_frto", "net.ipv4.tcp_fack", "net.ipv4.tcp_congestion_control",
+        "net.ipv4.tcp_slow_start_after_idle", "net.ipv4.tcp_early_retrans",
+        "net.ipv4.tcp_recovery", "net.ipv4.tcp_tso_win_divisor", "net.ipv4.tcp_ecn_option",
+        "net.ipv4.tcp_pacing_ss_ratio", "net.ipv4.tcp_pacing_ca_ratio",
+        "net.ipv4.tcp_notsent_lowat", "net.ipv4.tcp_fastopen", "net.ipv4.tcp_fastopen_key",
+        "net.ipv4.tcp_min_tso_segs",
+    )
+)  # fmt: skip
+"""What a system's profile sets for its own machinery. A script that is about one of them will say
+so by failing, as it asks for something on the wire."""
+
+
+class System:
+    """The machine around the stack, as far as scripts can turn its screws."""
+
+    def __init__(self, calls: Calls, path: str) -> None:
+        self.calls = calls
+        self.path = path
+
+    def obey(self, command: str) -> None:
+        """Do what a shell line says. Raises Unknown when it cannot be done here, Mismatch when
+        the line checks something that is not so.
+        """
+        for line in _lines(command):
+            self._obey_one(line)
+
+    def _obey_one(self, line: str) -> None:
+        states = _STATES.match(line)
+        drop = _DROP.match(line)
+        if states is not None:
+            self._count(states["state"], states["mine"] is not None, int(states["count"]), line)
+        elif drop is not None and state_named(drop[1]) is TIME_WAIT:
+            self._drop_time_waits()
+        elif line.startswith("sysctl "):
+            self._sysctl(line)
+        elif line.endswith("defaults.sh"):
+            self._profile(line)
+        elif "sysctl_restore" in line or line.startswith(("nstat >", "ip tcp_metrics flush")):
+            return
+        elif line.startswith("../") and "set_sysctls.py" in line:
+            for assignment in line.split()[1:]:
+                name, _, value = assignment.removeprefix("/proc/sys/").partition("=")
+                self._set(name.replace("/", "."), value)
+        elif line.startswith("tc qdisc add dev tun0 root pfifo"):
+            return
+        else:
+            raise Unknown(f"the command {line.splitlines()[0]!r}")
+
+    def _sysctl(self, line: str) -> None:
+        found = _ASSIGNMENT.findall(line)
+        if not found:
+            raise Unknown(f"the command {line!r}")
+        for name, value in found:
+            self._set(name, value)
+
+    def _set(self, name: str, value: str) -> None:
+        stack = self.calls.stage.stack
+        change = _FREEBSD.get(name) or _LINUX.get(name)
+        if change is not None:
+            stack.config = change(stack.config, value)
+        elif name in _FIXED:
+            if value not in _FIXED[name]:
+                raise Unknown(f"{name}={value}")
+        elif name not in _HARMLESS:
+            raise Unknown(f"the sysctl {name}")
+
+    def _profile(self, line: str) -> None:
+        """A script of sysctls beside ours: take what it sets."""
+        file = Path(self.path).parent / line.split()[-1]
+        try:
+            text = file.read_text(encoding="utf-8")
+        except OSError:
+            raise Unknown(f"the command {line!r}, as there is no {file}") from None
+        text = re.sub(r"\$\(\((.*?)\)\)", lambda m: str(_product(m[1])), text)
+        for inner in _lines(text):
+            if inner.startswith("sysctl "):
+                self._sysctl(inner)
+
+    # the table of connections
+
+    def _states(self, mine: bool) -> Iterable[State]:
+        stack = self.calls.stage.stack
+        if not mine:
+            yield from (info.state for info in stack.infos() if info.state is not None)
+            return
+        for handle in self.calls.handles.values():
+            socket = handle.socket
+            if socket.listener is not None:
+                yield State.LISTEN
+            else:
+                yield socket.connection.state if socket.connection is not None else CLOSED
+
+    def _count(self, name: str, mine: bool, expected: int, line: str) -> None:
+        state = state_named(name)
+        states = list(self._states(mine))
+        actual = states.count(state)
+        if actual != expected:
+            listed = ", ".join(map(str, states)) or "none"
+            raise Mismatch("the states of the connections differ", f"{expected} in {state}", listed)
+
+    def _drop_time_waits(self) -> None:
+        stage = self.calls.stage
+        for connection in stage.stack.connections():
+            if connection.state is TIME_WAIT:
+                connection.abort(stage.clock)
+                stage.stack.wake(connection, stage.clock)
+        while stage.stack.time_wait_table.remove_oldest() is not None:
+            pass
+
+
+def _lines(command: str) -> list[str]:
+    """Return the lines of a command, comments and redirections taken off."""
+    found: list[str] = []
+    for line in command.replace(";", "\n").splitlines():
+        line = re.sub(r"(^|\s)#.*", "", line).strip()
+        line = re.sub(r"\s*\d?>\s*/dev/null|\s*2>&1", "", line).strip()
+        if line:
+            found.append(line)
+    return found
+
+
+def _product(text: str) -> int:
+    result = 1
+    for factor in text.split("*"):
+        result *= _number(factor)
+    return result
