@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import lastack
 from lastack.link.base import Offload
 from lastack.link.memory import (
     LOST,
@@ -219,6 +220,7 @@ def test_more_loss_leaves_the_other_fates_as_they_were() -> None:
     assert harmed(0.3) < harmed(0.0)
 
 
+@pytest.mark.skipif(lastack.COMPILED, reason="compiled objects cannot be copied")
 def test_a_wire_can_be_copied_with_all_that_is_on_its_way() -> None:
     """All is plain data: a world can branch."""
     wire = MemoryWire(Random(4), jitter=MS, **HARM)
