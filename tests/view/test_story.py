@@ -57,7 +57,7 @@ def test_the_states_of_a_ladder_follow_the_table(seed: int, simultaneous: bool) 
 
 def test_every_retransmission_has_its_reason() -> None:
     """As many as the connection counted, by timer and by duplicate ACKs."""
-    remarks = [rung.remark for rung in _play(0.1, 3).rungs]
+    remarks = [rung.remark for rung in _play(0.1, 4).rungs]
     assert any(remark.startswith("retransmission (RTO ") for remark in remarks)
     assert any(remark.startswith("fast retransmit") for remark in remarks)
     assert any(remark.startswith("duplicate ACK 1") for remark in remarks)
@@ -73,4 +73,4 @@ def test_a_world_without_loss_has_nothing_to_remark() -> None:
 def test_both_languages_have_the_same_words() -> None:
     """No reason is missing in either."""
     assert WORDS["en"].keys() == WORDS["zh"].keys()
-    assert "重传（RTO " in _play(0.1, 3, language="zh").text()
+    assert "重传（RTO " in _play(0.1, 4, language="zh").text()

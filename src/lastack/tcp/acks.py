@@ -174,6 +174,8 @@ def _recover(tcb: Tcb, said: Acked, prior: int, delivered: int, now: int) -> Non
         tcb.resend_owed = True
     in_slow_start = controller.cwnd < controller.ssthresh
     limited = 2 * prior >= controller.cwnd if in_slow_start else prior + tcb.mss >= controller.cwnd
+    # Only what moves SND.UNA opens the window (RFC 5681 3.1): SACK blocks alone do not.
+    limited = limited and said.acked > 0
     rate = 0
     app_limited = False
     newest = sent.newest

@@ -70,6 +70,11 @@ class Config:
     """Hold a small segment back only while another small one is unacknowledged, as Linux does."""
     initial_window: int = 0
     """Segments of the initial congestion window; 0 is RFC 5681 3.1's two to four."""
+    slow_start_segments: int = 1
+    """Segments by which one ACK opens the window in slow start at most; 0 is no limit.
+
+    One in RFC 5681 3.1, two in RFC 3465.
+    """
     congestion: str = "newreno"
     limited_transmit: bool = True
     """RFC 3042."""
@@ -165,6 +170,7 @@ class Config:
 
 
 _LINUX: Final = Config(
+    slow_start_segments=0,
     send_buffer=4 << 20,
     receive_buffer=4 << 20,
     initial_window=10,
@@ -185,6 +191,7 @@ _LINUX: Final = Config(
     ports=(32768, 60999),
 )
 _FREEBSD: Final = Config(
+    slow_start_segments=2,
     scaled_buffer=2 << 20,
     whole_segments=True,
     window_in_steps=False,

@@ -8,7 +8,7 @@ from lastack.tcp.events import Event
 from lastack.tcp.icmp_errors import IcmpError
 from lastack.tcp.info import ConnectionInfo
 from lastack.tcp.replies import wish_abort
-from lastack.tcp.states import CLOSED, ESTABLISHED, LISTEN, Cause, State
+from lastack.tcp.states import CLOSED, ESTABLISHED, LISTEN, TIME_WAIT, Cause, State
 from lastack.tcp.tcb import Tcb, enter
 from lastack.tcp.time_wait import TimeWait
 from lastack.wire.address import Endpoint
@@ -217,11 +217,14 @@ class Connection:
     @config.setter
     def config(self, config: Config) -> None:
         tcb = self.tcb
-        keepalive_begins = config.keepalive and not tcb.config.keepalive
+        old = tcb.config
+        keepalive_begins = config.keepalive and (
+            not old.keepalive or config.keepalive_idle != old.keepalive_idle
+        )
         tcb.config = config
         tcb.rcv.capacity = config.receive_buffer
         tcb.set_path()
-        if keepalive_begins and tcb.state >= ESTABLISHED:
+        if keepalive_begins and ESTABLISHED <= tcb.state < TIME_WAIT:
             tcb.timers.keepalive = tcb.heard_at + config.keepalive_idle
 
     @property

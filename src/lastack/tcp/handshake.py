@@ -9,7 +9,7 @@ from lastack.tcp.states import TIME_WAIT, Cause
 from lastack.tcp.tcb import READABLE, Tcb, end_with, enter
 from lastack.units import NEVER
 from lastack.wire.segment import ABSENT, ACK, RST, SYN, Segment
-from lastack.wire.seq import add, gt, le
+from lastack.wire.seq import add, diff, gt, le
 from lastack.wire.stop import Stop
 
 
@@ -76,6 +76,10 @@ def arrives_in_syn_sent(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
     if not acceptable:
         # Simultaneous open (MUST-10): our SYN goes again, now as a SYN-ACK.
         tcb.syn_owed = True
+        if 0 < segment.length <= min(tcb.rcv.room, 65535):
+            # Text is queued until the connection is established.
+            data = trimmed(segment.parts, 0, segment.length)
+            tcb.rcv.keep(tcb.rcv.nxt, data, tcb.config.reassembly_blocks)
         enter(tcb, Cause.SYN, now, segment)
         tcb.begin_sending()
         return None
@@ -98,6 +102,9 @@ def _our_syn_is_acknowledged(tcb: Tcb, segment: Segment, now: int) -> None:
     elif tcb.retries:
         # RFC 6298 5.7: a SYN that had to be sent again means three seconds to begin with.
         tcb.rtt.rto = max(tcb.config.initial_rto, 3 * tcb.config.initial_rto)
+    if tcb.retries and tcb.controller is not None:
+        # The SYN or its ACK was lost: one segment (RFC 5681 3.1).
+        tcb.controller.cwnd = min(tcb.controller.cwnd, tcb.mss)
     tcb.retries = 0
     tcb.timers.retransmit = NEVER
     tcb.timers.user_timeout = NEVER
@@ -116,5 +123,10 @@ def our_syn_ack_is_acknowledged(tcb: Tcb, segment: Segment, now: int) -> None:
     tcb.snd.wl2 = segment.ack
     _our_syn_is_acknowledged(tcb, segment, now)
     enter(tcb, Cause.ACK_OF_SYN, now, segment)
-    if tcb.rcv.queued:
+    rcv = tcb.rcv
+    before = rcv.nxt
+    if rcv.blocks and rcv.drain():
+        tcb.bytes_received += diff(rcv.nxt, before)
+        tcb.ack_now = True
+    if rcv.queued:
         tcb.notices |= READABLE

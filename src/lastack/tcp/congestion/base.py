@@ -52,18 +52,23 @@ class AckSample:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class CongestionController(ABC):
-    """Owns `cwnd` and `ssthresh`, octets. A subclass may be plain Python, outside lastack."""
+    """Owns `cwnd` and `ssthresh`, octets. A subclass may be plain Python, outside lastack.
+
+    `slow_start_segments` is how many segments one ACK may count for in slow start, 0 for any.
+    """
 
     name: str
     mss: int
     cwnd: int
     ssthresh: int
+    slow_start_segments: int
 
     def __init__(self, mss: int, initial_window: int) -> None:
         self.name = ""
         self.mss = mss
         self.cwnd = initial_window
         self.ssthresh = 1 << 40
+        self.slow_start_segments = 0
 
     @abstractmethod
     def on_ack(self, sample: AckSample) -> None:

@@ -21,7 +21,9 @@ class NewReno(CongestionController):
             return
         acked = sample.acked
         if self.cwnd < self.ssthresh:
-            # Slow start; a stretch ACK counts for at most what it acknowledges, up to ssthresh.
+            # Slow start; a stretch ACK counts for so many segments at most, and up to ssthresh.
+            if self.slow_start_segments:
+                acked = min(acked, self.slow_start_segments * self.mss)
             room = self.ssthresh - self.cwnd
             grown = acked if acked < room else room
             self.cwnd += grown
