@@ -192,6 +192,8 @@ class Calls(Descriptors):
             try:
                 data = handle.socket.recv(self.stage.clock, size, flags & ~options.MSG_DONTWAIT)
             except BlockingIOError:
+                if flags & options.MSG_OOB:
+                    raise  # urgent data is never waited for
                 raise self.or_wait(handle, flags) from None
             self._check_data(handle, data, flags)
             return len(data)
