@@ -222,15 +222,15 @@ class ScreenView(View):
                 Text(line, style="dim", no_wrap=True, overflow="ellipsis")
                 for line in self.heading[1:]
             ),
+            self._numbers(counts),
             table,
         ]
         if left_out > 0:
             parts.append(Text(f"and {left_out:,} more", style="dim"))
         parts += [Text(line, no_wrap=True, overflow="ellipsis") for line in self._recent]
-        parts.append(self._footer(counts))
         return Group(*parts)
 
-    def _footer(self, counts: dict[State, int]) -> Table:
+    def _numbers(self, counts: dict[State, int]) -> Table:
         counters = self.stack.counters
         grid = Table.grid(padding=(0, 3, 0, 0))
         into, out = self._rates
@@ -254,7 +254,7 @@ class ScreenView(View):
 def shown_connections(
     stack: Stack, now: int, most: int
 ) -> tuple[list[ConnectionInfo], dict[State, int]]:
-    """Return records of at most so many connections, the living first, and how many there are.
+    """Return records of at most so many connections, listeners last, and how many there are.
 
     A record is only made where it is shown: there may be tens of thousands in TIME-WAIT.
     """
@@ -265,17 +265,7 @@ def shown_connections(
     counts[State.TIME_WAIT] += len(stack.time_wait_table.entries)
     listeners = stack.listeners.all()
     counts[State.LISTEN] += len(listeners)
-    infos = [
-        ConnectionInfo(
-            local=str(listener.local),
-            remote="*",
-            state=State.LISTEN,
-            number=listener.number,
-            unread=len(listener.waiting),
-        )
-        for listener in listeners[:most]
-    ]
-    infos += [each.info(now) for each in connections[: max(0, most - len(infos))]]
+    infos = [each.info(now) for each in connections[:most]]
     for entry in stack.time_wait_table.entries.values():
         if len(infos) >= most:
             break
@@ -288,6 +278,16 @@ def shown_connections(
                 timers={"time_wait": max(0, entry.expires - now)},
             )
         )
+    infos += [
+        ConnectionInfo(
+            local=str(listener.local),
+            remote="*",
+            state=State.LISTEN,
+            number=listener.number,
+            unread=len(listener.waiting),
+        )
+        for listener in listeners[: max(0, most - len(infos))]
+    ]
     return infos, {state: count for state, count in counts.items() if count}
 
 

@@ -42,7 +42,12 @@ def connections_table(
     """
     ordered = sorted(infos, key=_place)
     shown = ordered[:most] if most else ordered
-    table = Table(box=ASCII if ascii_only else SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table = Table(
+        box=ASCII if ascii_only else SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        collapse_padding=True,
+    )
     table.add_column("State", no_wrap=True)
     for heading in ("Recv-Q", "Send-Q"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -50,7 +55,7 @@ def connections_table(
         table.add_column(heading, no_wrap=True)
     for heading in ("RTT", "cwnd", "Resent"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("Timer", no_wrap=True)
+    table.add_column("Timer")  # the one that gives way where the terminal is narrow
     for info in shown:
         table.add_row(*_row(info, names))
     if len(shown) < len(ordered):
@@ -74,14 +79,24 @@ def _row(info: ConnectionInfo, names: str) -> list[Text | str]:
         Text(name, style="" if state is None else _STYLES.get(state, "")),
         _number(info.unread),
         _number(queued),
-        info.local,
-        info.remote or "*",
+        # As Text: in a string, [fd00::1] would be taken for a mark-up.
+        Text(info.local),
+        Text(info.remote or "*"),
         "" if not info.srtt else duration(info.srtt),
         "" if listening else _number(info.cwnd),
         "" if listening or not info.retransmissions else _number(info.retransmissions),
-        ", ".join(f"{timer} {duration(left)}" for timer, left in info.timers.items()),
+        Text(
+            ", ".join(f"{timer} {duration(left)}" for timer, left in info.timers.items()),
+            no_wrap=True,
+            overflow="ellipsis",
+        ),
     ]
 
 
 def _number(value: int | None) -> str:
-    return "" if value is None else f"{value:,}"
+    """Return a number in at most six places: `99,999`, `1.2M`."""
+    if value is None:
+        return ""
+    if value < 100_000:
+        return f"{value:,}"
+    return f"{value / 1000:.0f}k" if value < 1_000_000 else f"{value / 1_000_000:.1f}M"
