@@ -10,6 +10,7 @@ from lastack.tcp import syn
 from lastack.tcp.sent import Sent
 from lastack.tcp.states import (
     CLOSED,
+    ESTABLISHED,
     LISTEN,
     SYN_RECEIVED,
     SYN_SENT,
@@ -288,7 +289,7 @@ def arm_waiting(tcb: Tcb, now: int) -> None:
     without a timer the rest would wait for ever (MUST-36).
     """
     snd, timers = tcb.snd, tcb.timers
-    if snd.fin_sent or snd.nxt == snd.end or tcb.state is SYN_SENT or tcb.state is SYN_RECEIVED:
+    if tcb.state < ESTABLISHED or snd.fin_sent or snd.nxt == snd.end:
         return
     if tcb.corked and not tcb.cork_over and timers.cork == NEVER:
         timers.cork = now + tcb.config.cork_timeout

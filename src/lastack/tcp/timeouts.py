@@ -97,6 +97,8 @@ def _persist(tcb: Tcb, now: int) -> None:
     if snd.wnd > 0 and not tcb.sent.spans:
         tcb.push_owed = True
         return
+    if snd.nxt == snd.end and not tcb.sent.spans:
+        return  # a probe took the last octet: nothing waits for the window any more
     if tcb.retries == 0:
         tcb.retrying_since = now
     if _exhausted(tcb, False, now):
