@@ -166,6 +166,10 @@ async def _serve(order: Order, link: Link, device: str) -> None:
             await _until(second, view, host, _LINGER)
             serving.abort()
     finally:
+        for each in _SIGNALS:
+            # What is left to do takes a moment; one more signal must not leave the device half done.
+            loop.remove_signal_handler(each)
+            signal.signal(each, signal.SIG_IGN)
         view.end(time.monotonic_ns())
         files.close()
 
