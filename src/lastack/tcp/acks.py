@@ -15,7 +15,7 @@ def acceptable(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
     """Check SEG.ACK; what acknowledges the future or the distant past is answered with an ACK."""
     snd = tcb.snd
     ack = segment.ack
-    if gt(ack, snd.nxt):
+    if gt(ack, snd.max):
         wish_challenge(tcb, now)
         return Stop.ACK_OF_UNSENT
     if tcb.config.rfc5961 and lt(ack, add(snd.una, -max(snd.max_wnd, 1))):
@@ -40,7 +40,9 @@ def acknowledge(tcb: Tcb, segment: Segment, now: int) -> None:
     if advance:
         acked = sent.acknowledged(ack, now)
         snd.advance(ack)
-        tcb.bytes_acked += acked
+        if lt(snd.nxt, ack):
+            snd.nxt = ack  # the octet of a probe that we had taken back
+        tcb.bytes_acked += advance
         tcb.retries = 0
         tcb.notices |= WRITABLE
         _measure(tcb, segment, now)
@@ -74,8 +76,8 @@ def acknowledge(tcb: Tcb, segment: Segment, now: int) -> None:
         timers.user_timeout = NEVER
     elif advance:
         timers.retransmit = now + tcb.rtt.rto
-        if tcb.config.user_timeout:
-            timers.user_timeout = now + tcb.config.user_timeout
+        timers.user_timeout = NEVER
+        tcb.begin_user_timeout(now)
 
 
 def _measure(tcb: Tcb, segment: Segment, now: int) -> None:
@@ -125,10 +127,9 @@ def _update_window(tcb: Tcb, segment: Segment, now: int) -> bool:
     window = segment.window << snd.scale
     snd.wl1 = seq
     snd.wl2 = segment.ack
+    if window == 0:
+        _still_closed(tcb)
     if window == snd.wnd:
-        if window == 0 and tcb.timers.persist != NEVER:
-            # Still closed, but the peer is alive: probes go on for ever (MUST-37).
-            tcb.retries = 0
         return False
     was = snd.wnd
     snd.wnd = window
@@ -141,6 +142,15 @@ def _update_window(tcb: Tcb, segment: Segment, now: int) -> bool:
     return True
 
 
+def _still_closed(tcb: Tcb) -> None:
+    """The window is closed, but the peer is alive: probes go on for ever (MUST-37)."""
+    timers, config = tcb.timers, tcb.config
+    if timers.persist != NEVER:
+        tcb.retries = 0
+    if not config.user_timeout_bounds_probing:
+        timers.user_timeout = NEVER  # until the next probe waits for its answer
+
+
 def _window_opened(tcb: Tcb, now: int) -> None:
     """Probing is over."""
     sent, timers = tcb.sent, tcb.timers
@@ -148,6 +158,12 @@ def _window_opened(tcb: Tcb, now: int) -> None:
     tcb.probes = 0
     tcb.probe_owed = False
     if timers.persist == NEVER:
+        if tcb.retries and sent.spans:
+            # Retransmissions have served as probes: do not sit out what they had backed off to.
+            sent.mark_lost(sent.spans[0])
+            tcb.resend_owed = True
+            tcb.rtt.end_back_off(tcb.config)
+            timers.retransmit = now + tcb.rtt.rto
         return
     timers.persist = NEVER
     timers.user_timeout = NEVER

@@ -112,6 +112,9 @@ class Config:
     syn_ack_retries: int = 0
     user_timeout: int = 0
     """RFC 9293 3.9.1.8 and RFC 5482; 0 leaves it to R2."""
+    user_timeout_bounds_probing: bool = False
+    """Whether the user timeout also ends probing that the peer answers, as Linux has it (MUST-37
+    lets that go on for ever)."""
 
     # keep-alive (RFC 9293 3.8.4)
     keepalive: bool = False
@@ -187,6 +190,7 @@ _LINUX: Final = Config(
     require_timestamps=False,
     syn_data=False,
     probe_with_data=False,
+    user_timeout_bounds_probing=True,
     nagle_minshall=True,
     ports=(32768, 60999),
 )

@@ -33,7 +33,7 @@ def icmp_arrives(
     if error is IcmpError.QUENCH or state is CLOSED or state is LISTEN or state is TIME_WAIT:
         return Stop.ICMP_IGNORED
     snd = tcb.snd
-    if not between(quoted_seq, snd.una, snd.nxt):
+    if not between(quoted_seq, snd.una, snd.max):
         return Stop.ICMP_IGNORED
     if error is IcmpError.TOO_BIG:
         return _too_big(tcb, mtu, now)

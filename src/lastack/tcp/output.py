@@ -49,13 +49,13 @@ def next_segment(tcb: Tcb, now: int) -> Segment | None:
         return segment
     if tcb.duplicate_acks_owed > 0:
         tcb.duplicate_acks_owed -= 1
-        return _make(tcb, tcb.snd.nxt, ACK, _NO_PARTS, 0, now)
+        return _make(tcb, tcb.snd.max, ACK, _NO_PARTS, 0, now)
     if tcb.ack_now:
-        return _make(tcb, tcb.snd.nxt, ACK, _NO_PARTS, 0, now)
+        return _make(tcb, tcb.snd.max, ACK, _NO_PARTS, 0, now)
     if tcb.keepalive_owed:
         # A sequence number just before the window makes the peer answer (RFC 9293 3.8.4).
         tcb.keepalive_owed = False
-        return _make(tcb, add(tcb.snd.nxt, -1), ACK, _NO_PARTS, 0, now)
+        return _make(tcb, add(tcb.snd.max, -1), ACK, _NO_PARTS, 0, now)
     return None
 
 
@@ -88,7 +88,7 @@ def _answer(tcb: Tcb, reply: Reply, now: int) -> Segment:
         tcb.segments_sent += 1
         return segment
     duplicate = (reply.low, reply.high) if reply.low != reply.high else None
-    return _make(tcb, tcb.snd.nxt, ACK, _NO_PARTS, 0, now, duplicate)
+    return _make(tcb, tcb.snd.max, ACK, _NO_PARTS, 0, now, duplicate)
 
 
 def _synchronize(tcb: Tcb, now: int) -> Segment:
@@ -102,7 +102,7 @@ def _synchronize(tcb: Tcb, now: int) -> Segment:
             tcb.retransmissions += 1  # but not the SYN-ACK that a crossing SYN calls for
         sent.resent(sent.spans[0], now)
     else:
-        snd.nxt = add(snd.iss, 1)
+        snd.nxt = snd.max = add(snd.iss, 1)
         sent.sent(snd.iss, snd.nxt, now, False)
     ack = 0
     if flags & ACK:
@@ -211,7 +211,7 @@ def _more(tcb: Tcb, now: int) -> Segment | None:
     end = add(seq, n + 1 if fin else n)
     sent.sent(seq, end, now, n == unsent and controller.cwnd > flight + n)
     parts = snd.buffer.take(snd.offset(seq), n) if n else _NO_PARTS
-    snd.nxt = end
+    snd.nxt = snd.max = end
     if n < mss:
         snd.small_end = end
     tcb.push_owed = False
@@ -222,8 +222,7 @@ def _more(tcb: Tcb, now: int) -> Segment | None:
     timers.cork = NEVER
     if timers.retransmit == NEVER:
         timers.retransmit = now + tcb.rtt.rto
-    if timers.user_timeout == NEVER and tcb.config.user_timeout:
-        timers.user_timeout = now + tcb.config.user_timeout
+    tcb.begin_user_timeout(now)
     tcb.sent_at = now
     return _make(tcb, seq, flags, parts, n, now)
 
@@ -301,8 +300,7 @@ def arm_waiting(tcb: Tcb, now: int) -> None:
         else:
             # The override timer of RFC 9293 3.8.6.2.1: 0.1 to 1 second.
             timers.persist = now + min(tcb.rtt.rto, SECOND // 2)
-        if timers.user_timeout == NEVER and tcb.config.user_timeout:
-            timers.user_timeout = now + tcb.config.user_timeout
+        tcb.begin_user_timeout(now)
 
 
 def _probe(tcb: Tcb, now: int) -> Segment | None:
@@ -317,7 +315,7 @@ def _probe(tcb: Tcb, now: int) -> Segment | None:
         return None
     seq = snd.nxt
     tcb.sent.sent(seq, add(seq, 1), now, True)
-    snd.nxt = add(seq, 1)
+    snd.nxt = snd.max = add(seq, 1)
     tcb.bytes_sent += 1
     return _make(tcb, seq, ACK, snd.buffer.take(snd.offset(seq), 1), 1, now)
 

@@ -27,7 +27,7 @@ def wish_reset(tcb: Tcb, segment: Segment) -> None:
 
 def wish_abort(tcb: Tcb) -> None:
     """Tell the peer that the connection is aborted: <SEQ=SND.NXT><CTL=RST> (RFC 9293 3.10.5)."""
-    tcb.reply(Reply(tcb.snd.nxt, tcb.rcv.nxt, RST | ACK))
+    tcb.reply(Reply(tcb.snd.max, tcb.rcv.nxt, RST | ACK))
 
 
 def wish_challenge(tcb: Tcb, now: int) -> None:

@@ -85,6 +85,9 @@ def _piece(chunk: bytes, start: int, end: int) -> Part:
 class SendHalf:
     """SND.UNA, SND.NXT, SND.WND, SND.UP, SND.WL1, SND.WL2, ISS, and what waits to be sent.
 
+    `max` is behind the highest octet ever sent: SND.NXT, but when the octet of a zero-window probe
+    has been taken back, which the peer may have taken all the same.
+
       iss   una          nxt            end
     ---|-----|------------|--------------|---    sequence numbers
              |  in flight |    unsent    |FIN
@@ -93,6 +96,7 @@ class SendHalf:
     iss: int
     una: int
     nxt: int
+    max: int
     wnd: int
     up: int
     wl1: int
@@ -108,6 +112,7 @@ class SendHalf:
         self.iss = iss
         self.una = iss
         self.nxt = iss
+        self.max = iss
         self.wnd = 0
         self.up = iss
         self.wl1 = 0

@@ -17,7 +17,7 @@ from lastack.tcp.send import SendHalf
 from lastack.tcp.sent import SentLog
 from lastack.tcp.states import CLOSED, ESTABLISHED, TIME_WAIT, Cause, State, transition
 from lastack.tcp.timers import Timers
-from lastack.units import MS
+from lastack.units import MS, NEVER
 from lastack.wire.address import Endpoint
 from lastack.wire.segment import Segment
 
@@ -211,6 +211,11 @@ class Tcb:
         if 0 < self.config.mss_limit < mss:
             mss = self.config.mss_limit
         return mss
+
+    def begin_user_timeout(self, now: int) -> None:
+        """The user's octets wait for the peer: their timeout begins, unless it runs already."""
+        if self.timers.user_timeout == NEVER and self.config.user_timeout:
+            self.timers.user_timeout = now + self.config.user_timeout
 
     def timestamp(self, now: int) -> int:
         """Return TSval for this moment: milliseconds, from an offset of the connection's own."""

@@ -47,6 +47,7 @@ def _retransmit(tcb: Tcb, now: int) -> None:
     if _exhausted(tcb, opening, now):
         return
     tcb.retries += 1
+    tcb.begin_user_timeout(now)
     if tcb.retries == tcb.config.r1:
         tcb.advise(Advice.R1_REACHED, tcb.retries, now)  # SHLD-9, MUST-20
     tcb.advise(Advice.RETRANSMISSION, tcb.rtt.rto, now)
@@ -106,6 +107,7 @@ def _persist(tcb: Tcb, now: int) -> None:
     tcb.retries += 1
     tcb.probes += 1
     tcb.probe_owed = True
+    tcb.begin_user_timeout(now)
     wait = min(tcb.rtt.rto << min(tcb.probes, 16), config.max_rto)  # SHLD-29, SHLD-30
     timers.persist = _next(tcb, wait, False, now)
 
