@@ -275,7 +275,7 @@ def sixth_check_urgent(tcb: Tcb, segment: Segment, now: int) -> None:
         return
     rcv = tcb.rcv
     up = add(segment.seq, segment.urgent)
-    if segment.urgent == 0 or not gt(up, rcv.read_seq) or (rcv.urgent and not gt(up, rcv.up)):
+    if segment.urgent == 0 or not gt(up, rcv.read_seq) or not gt(up, rcv.up):
         return
     rcv.up = up
     rcv.urgent = True
@@ -332,10 +332,13 @@ def _deliver(tcb: Tcb, segment: Segment, data: bytes, now: int) -> None:
     """The octets we waited for: give them to the user, and what they make whole."""
     rcv = tcb.rcv
     before = rcv.nxt
+    again = rcv.overlap(before, add(before, len(data))) if rcv.blocks else None
     rcv.deliver(data)
     if rcv.blocks:
         rcv.drain()
         tcb.ack_now = True  # filling a gap is acknowledged at once (RFC 5681 4.2)
+        if again is not None and segment.seq == before and tcb.sack_on and tcb.config.dsack:
+            wish_duplicate(tcb, again[0], again[1])
     received = diff(rcv.nxt, before)
     tcb.bytes_received += received
     if tcb.read_closed:
@@ -363,12 +366,13 @@ def _keep(tcb: Tcb, segment: Segment, seq: int, data: bytes) -> Stop | None:
     A super-segment stands for several segments, each owed its duplicate ACK (RFC 5681 4.2).
     """
     rcv = tcb.rcv
-    known = rcv.holds(seq, add(seq, len(data)))
-    if known:
-        wish_duplicate(tcb, seq, add(seq, len(data)))
-        return None
+    again = rcv.overlap(seq, add(seq, len(data)))
     kept = rcv.keep(seq, data, tcb.config.reassembly_blocks)
-    tcb.duplicate_acks_owed = min(tcb.duplicate_acks_owed + segment.segments, 256)
+    owed = segment.segments
+    if again is not None:
+        wish_duplicate(tcb, again[0], again[1])
+        owed -= 1
+    tcb.duplicate_acks_owed = min(tcb.duplicate_acks_owed + owed, 256)
     return None if kept else Stop.NO_ROOM
 
 

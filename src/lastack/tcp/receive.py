@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from lastack.wire.segment import Part
-from lastack.wire.seq import diff, ge, gt, le
+from lastack.wire.seq import diff, ge, gt, le, lt
 
 _COALESCE: Final = 2048
 NOWHERE: Final = -1
@@ -226,11 +226,13 @@ class ReceiveHalf:
             del blocks[:gone]
         return moved
 
-    def holds(self, start: int, end: int) -> bool:
-        """Return whether all of [start, end) is already here."""
-        if le(end, self.nxt):
-            return True
-        return any(le(b.start, start) and le(end, b.end) for b in self.blocks)
+    def overlap(self, start: int, end: int) -> tuple[int, int] | None:
+        """Return the first stretch of [start, end) that is kept already (RFC 2883 4)."""
+        for block in self.blocks:
+            if lt(start, block.end) and lt(block.start, end):
+                low = start if gt(start, block.start) else block.start
+                return low, end if lt(end, block.end) else block.end
+        return None
 
     def sack_blocks(self, most: int) -> list[tuple[int, int]]:
         """Return up to `most` blocks, the one touched last first (RFC 2018 4)."""
