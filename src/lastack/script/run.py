@@ -48,6 +48,9 @@ def run(script: Script, settings: Settings) -> Outcome:
         )
     except Unknown as error:
         return Outcome(script.path, Verdict.SKIPPED, str(error), play.line)
+    except Exception as error:  # our own mistake: with `strict`, the stack raises
+        reason = f"the stack raised {type(error).__name__}: {error}"
+        return Outcome(script.path, Verdict.FAILED, reason, play.line, trace=play.trace())
     return Outcome(script.path, Verdict.PASSED, trace=play.trace())
 
 
