@@ -6,7 +6,7 @@ export PYTHONPATH ?= src
 PYTEST = $(RUN) pytest -q -n auto
 ARGS ?=
 
-.PHONY: help venv format lint types house units check fast compiled test-compiled ci soak bench clean
+.PHONY: help venv format lint types house units check fast compiled test-compiled ci soak bench requirements mutants clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -51,6 +51,14 @@ soak:  ## seeds, fuzzing and floods for SECONDS (default 600)
 
 bench: compiled  ## measure against the kernel and other stacks (as root)
 	$(PYTHON) bench/run.py $(ARGS)
+
+requirements:  ## docs/requirements.md, from the marks in code and tests and a run of the tests
+	@mkdir -p build
+	$(PYTEST) -m "not soak" --junitxml=build/requirements.xml $(ARGS)
+	$(PYTHON) tests/requirements/matrix.py --junit build/requirements.xml
+
+mutants:  ## break the code behind every MUST and see that its tests notice
+	$(PYTHON) tests/requirements/mutants.py $(ARGS)
 
 clean:  ## remove what was built
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis src/*.egg-info
