@@ -129,9 +129,12 @@ def _synchronize(tcb: Tcb, now: int) -> Segment:
 # -- data -----------------------------------------------------------------------------------------
 
 
-def _most(tcb: Tcb, mss: int) -> int:
-    """Return the octets of data that one (super-)segment may carry."""
-    if tcb.max_size <= mss:
+def _most(tcb: Tcb, seq: int, mss: int) -> int:
+    """Return the octets of data that one (super-)segment may carry.
+
+    A device copies the urgent pointer into every part, which makes it wrong in all but the first.
+    """
+    if tcb.max_size <= mss or gt(tcb.snd.up, seq):
         return mss
     return tcb.max_size - tcb.max_size % mss
 
@@ -153,7 +156,7 @@ def _again(tcb: Tcb, now: int) -> Segment | None:
         room = max(room, mss)
     elif flight and room < min(mss, span.length):
         return None
-    limit = min(max(room - room % mss, mss), _most(tcb, mss))
+    limit = min(max(room - room % mss, mss), _most(tcb, span.start, mss))
     allowed = diff(add(snd.una, snd.wnd), span.start)
     if allowed < limit:
         # Beyond the peer's window only the oldest octets go out, as a probe (SHLD-15, SHLD-16).
@@ -239,7 +242,7 @@ def _how_much(tcb: Tcb, unsent: int, mss: int, room: int, flight: int) -> int:
     usable = snd.usable
     if flight and room < mss and room < unsent:
         return 0
-    n = min(unsent, _most(tcb, mss))
+    n = min(unsent, _most(tcb, snd.nxt, mss))
     if n > room:
         n = max(room - room % mss, mss if flight == 0 else 0)
         n = min(n, unsent)

@@ -20,7 +20,7 @@ from lastack.tcp.states import (
 )
 from lastack.tcp.tcb import Tcb, end_with, enter
 from lastack.units import NEVER
-from lastack.wire.seq import diff
+from lastack.wire.seq import diff, lt
 
 
 def open_active(tcb: Tcb, now: int) -> None:
@@ -117,7 +117,10 @@ def receive(tcb: Tcb, limit: int, now: int, peek: bool) -> bytes:
             raise error_for(errno.ENOTCONN)
         return b""
     skip = 0
-    if rcv.urgent:
+    if not rcv.urgent:
+        if lt(rcv.up, rcv.read_seq):
+            rcv.up = rcv.read_seq  # lest it fall half the sequence space behind
+    else:
         before = diff(rcv.up, rcv.read_seq) - 1  # octets before the urgent one
         if before < 0:
             rcv.urgent = False
