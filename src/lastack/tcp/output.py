@@ -16,7 +16,7 @@ from lastack.tcp.states import (
     SYN_SENT,
     TIME_WAIT,
 )
-from lastack.tcp.tcb import Reply, Tcb
+from lastack.tcp.tcb import LEAST_MSS, Reply, Tcb
 from lastack.units import NEVER, SECOND
 from lastack.wire.segment import ACK, FIN, PSH, RST, SYN, URG, Part, Segment
 from lastack.wire.seq import add, diff, gt, lt
@@ -149,7 +149,7 @@ def _again(tcb: Tcb, now: int) -> Segment | None:
     span = sent.spans[index]
     if span.start == snd.iss:
         return _synchronize(tcb, now)
-    mss = tcb.mss - _sack_room(tcb)
+    mss = _room_for_data(tcb)
     flight = sent.in_flight
     room = controller.cwnd - flight
     if tcb.resend_owed:
@@ -199,7 +199,7 @@ def _more(tcb: Tcb, now: int) -> Segment | None:
     flight = sent.in_flight
     if sent.octets == 0 and unsent and now - tcb.sent_at > tcb.rtt.rto:
         controller.on_idle(now)
-    mss = tcb.mss - _sack_room(tcb)
+    mss = _room_for_data(tcb)
     n = _how_much(tcb, unsent, mss, controller.cwnd - flight, flight)
     fin = snd.fin_queued and n == unsent
     if n <= 0 and not (fin and unsent == 0):
@@ -326,11 +326,12 @@ def _probe(tcb: Tcb, now: int) -> Segment | None:
 # -- the header -----------------------------------------------------------------------------------
 
 
-def _sack_room(tcb: Tcb) -> int:
-    """Return the octets of option that SACK blocks will take from the next segment."""
+def _room_for_data(tcb: Tcb) -> int:
+    """Return the octets of data that fill the next segment, SACK blocks taking theirs."""
     if not tcb.sack_on or not tcb.rcv.blocks:
-        return 0
-    return 4 + 8 * min(len(tcb.rcv.blocks), 3 if tcb.ts_on else 4)
+        return tcb.mss
+    room = tcb.mss - 4 - 8 * min(len(tcb.rcv.blocks), 3 if tcb.ts_on else 4)
+    return room if room > LEAST_MSS else LEAST_MSS
 
 
 def _options(tcb: Tcb, now: int, duplicate: tuple[int, int] | None) -> bytes:
@@ -374,7 +375,7 @@ def _make(
     tcb.timers.delayed_ack = NEVER
     tcb.last_ack_sent = rcv.nxt
     tcb.segments_sent += 1
-    mss = tcb.mss - _sack_room(tcb)
+    mss = _room_for_data(tcb)
     gso_size = mss if length > mss else 0
     return Segment(
         tcb.local.port,

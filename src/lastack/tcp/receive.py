@@ -196,12 +196,13 @@ class ReceiveHalf:
             extra = diff(other.end, block.end)
             if extra > 0:
                 skip = diff(block.end, other.start)
-                for part in other.parts:
-                    if skip >= len(part):
-                        skip -= len(part)
-                    else:
-                        block.parts.append(part[skip:] if skip else part)
-                        skip = 0
+                first = 0
+                while skip >= len(other.parts[first]):
+                    skip -= len(other.parts[first])
+                    first += 1
+                part = other.parts[first]
+                _join(block.parts, part[skip:] if skip else part)
+                block.parts.extend(other.parts[first + 1 :])
                 block.end = other.end
         del blocks[i:gone]
 

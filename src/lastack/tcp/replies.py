@@ -27,6 +27,7 @@ def wish_reset(tcb: Tcb, segment: Segment) -> None:
 
 def wish_abort(tcb: Tcb) -> None:
     """Tell the peer that the connection is aborted: <SEQ=SND.NXT><CTL=RST> (RFC 9293 3.10.5)."""
+    tcb.replies.clear()  # whatever they would have answered is over
     tcb.reply(Reply(tcb.snd.max, tcb.rcv.nxt, RST | ACK))
 
 

@@ -9,7 +9,12 @@ flight again. The counters hold at every moment
 where `presumed` is what duplicate ACKs of a peer without SACK say has left the network.
 """
 
+from typing import Final
+
 from lastack.wire.seq import diff, gt, le, lt
+
+MOST_SPANS: Final = 16384
+"""SACK blocks cut no more records than this: a peer that reports single octets gains nothing."""
 
 
 class Sent:
@@ -207,6 +212,10 @@ class SentLog:
             if not lt(span.start, end):
                 break
             if not span.sacked:
+                inside = not lt(span.start, start) and not gt(span.end, end)
+                if not inside and len(self.spans) >= MOST_SPANS:
+                    i += 1
+                    continue
                 if lt(span.start, start):
                     self.split(i, start)
                     i += 1

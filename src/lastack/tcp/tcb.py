@@ -19,7 +19,7 @@ from lastack.tcp.states import CLOSED, ESTABLISHED, TIME_WAIT, Cause, State, tra
 from lastack.tcp.timers import Timers
 from lastack.units import MS, NEVER
 from lastack.wire.address import Endpoint
-from lastack.wire.segment import Segment
+from lastack.wire.segment import RST, Segment
 
 READABLE: Final = 1
 WRITABLE: Final = 2
@@ -30,6 +30,8 @@ ERROR: Final = 32
 NOTICE_CLOSED: Final = 64
 assert int(Notice.CLOSED) == NOTICE_CLOSED and int(Notice.URGENT) == URGENT
 
+LEAST_MSS: Final = 8
+"""Octets of data that fit whatever MSS a peer offers: options may then exceed it."""
 MOST_REPLIES: Final = 8
 MOST_EVENTS: Final = 256
 
@@ -183,7 +185,7 @@ class Tcb:
             limit = self.config.mss_limit
         if self.ts_on:
             limit -= 12
-        self.mss = limit if limit > 8 else 8
+        self.mss = limit if limit > LEAST_MSS else LEAST_MSS
 
     def set_path(self) -> None:
         """The MTU, the peer's MSS or the options have changed: derive what follows."""
@@ -269,6 +271,7 @@ def _end(tcb: Tcb) -> None:
     tcb.snd.buffer.clear()
     tcb.sent = SentLog()
     tcb.rcv.clear()
+    tcb.replies = [reply for reply in tcb.replies if reply.flags & RST]
     tcb.syn_owed = False
     tcb.ack_now = False
     tcb.duplicate_acks_owed = 0
