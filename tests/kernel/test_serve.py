@@ -30,6 +30,7 @@ from lastack.tcp.states import State, state_named
 S = State
 BOTH = pytest.mark.parametrize("version", [4, 6])
 SIZE = 64 << 20
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def talking(version: int, port: int) -> socket.socket:
@@ -115,6 +116,10 @@ def test_two_hundred_curls_at_once(namespace: Namespace, tmp_path: Path) -> None
     passed = {record["connection"]: "" for record in server.of("state_changed")}
     for record in server.of("state_changed"):
         passed[record["connection"]] += f" {record['to']}"
+    documented = (ROOT / "docs" / "json.md").read_text(encoding="utf-8")
+    for record in server.records:
+        names = {*record} - {"schema", "type"} if record["type"] != "summary" else set()
+        assert [name for name in names if f"`{name}`" not in documented] == []
     lives = {life for number, life in passed.items() if "ESTABLISHED" in life}
     assert lives == {" LISTEN SYN-RECEIVED ESTABLISHED CLOSE-WAIT LAST-ACK CLOSED"}
 
