@@ -4,7 +4,7 @@ import errno
 
 from lastack.tcp.events import Advice
 from lastack.tcp.replies import wish_abort
-from lastack.tcp.states import CLOSED, SYN_RECEIVED, SYN_SENT, Cause
+from lastack.tcp.states import CLOSED, SYN_RECEIVED, SYN_SENT, TIME_WAIT, Cause
 from lastack.tcp.tcb import Tcb, end_with, enter
 from lastack.units import NEVER
 
@@ -116,10 +116,11 @@ def _keepalive(tcb: Tcb, now: int) -> None:
     """A connection that has been silent: is the peer still there (RFC 9293 3.8.4)?"""
     timers, config = tcb.timers, tcb.config
     timers.keepalive = NEVER
-    if not config.keepalive or tcb.state in (CLOSED, SYN_SENT, SYN_RECEIVED):
-        return
-    silent_until = tcb.heard_at + config.keepalive_idle
-    if tcb.keepalive_probes == 0 and (now < silent_until or tcb.sent.spans):
+    if not config.keepalive or tcb.state in (CLOSED, SYN_SENT, SYN_RECEIVED, TIME_WAIT):
+        return  # MUST-24
+    silent_until = tcb.heard_at + config.keepalive_idle  # MUST-27
+    if tcb.sent.spans or (tcb.keepalive_probes == 0 and now < silent_until):
+        # MUST-26: nothing may be outstanding, and nothing have been heard within the interval.
         timers.keepalive = silent_until if now < silent_until else now + config.keepalive_idle
         return
     if tcb.keepalive_probes >= config.keepalive_probes:
