@@ -1,7 +1,11 @@
 """A host of ours in a loop: what asyncio's tests cannot see of the kernel."""
 
 import asyncio
+import shutil
 import socket
+import ssl
+import subprocess
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -13,12 +17,14 @@ from lastack.errors import LastackError
 from lastack.link.memory import MemoryWire
 from lastack.link.pair import socket_pair_links
 from lastack.link.wrappers import Counted, Filtered
+from lastack.stack.listener import Verdict
 from lastack.tcp.config import preset
 from lastack.tcp.connection import Connection
 from lastack.tcp.info import ConnectionInfo
 from lastack.tcp.states import State
 from lastack.units import MS, NEVER
 from lastack.wire.address import Endpoint
+from lastack.wire.segment import Segment
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 SMALL = preset("linux").replace(strict=True, send_buffer=100_000, receive_buffer=100_000)
@@ -363,3 +369,62 @@ async def test_a_link_without_a_descriptor_is_refused() -> None:
     with pytest.raises(RuntimeError, match="async with"):
         await host.open_connection(RIGHT, 80)
     await host.close()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+@in_a_loop
+async def test_tls_runs_over_our_streams(tmp_path: Path) -> None:
+    """StreamWriter.start_tls: to TLS our transport is one like any other."""
+    certificate, key = str(tmp_path / "certificate"), str(tmp_path / "key")
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    command += ["-nodes", "-subj", "/CN=right", "-addext", "subjectAltName=DNS:right"]
+    command += ["-days", "2", "-keyout", key, "-out", certificate]
+    subprocess.run(command, check=True, capture_output=True, timeout=20)
+    inside = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    inside.load_cert_chain(certificate, key)
+    outside = ssl.create_default_context(cafile=certificate)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await writer.start_tls(inside)
+        await echo(reader, writer)
+
+    async with two_hosts() as (left, right):
+        await right.start_server(serve, port=443)
+        reader, writer = await left.open_connection(RIGHT, 443)
+        await writer.start_tls(outside, server_hostname="right")
+        assert writer.get_extra_info("ssl_object").version() == "TLSv1.3"
+        assert writer.get_extra_info("peername") == (RIGHT, 443)
+        sent = bytes(range(256)) * 4000
+        writer.write(sent)
+        assert await reader.readexactly(len(sent)) == sent
+        writer.close()
+        await writer.wait_closed()
+
+
+@in_a_loop
+async def test_a_server_may_answer_for_a_whole_prefix_and_look_at_each_syn() -> None:
+    """create_server: a prefix as host, `inspect` with its verdicts."""
+
+    def inspect(syn: Segment, local: Endpoint, remote: Endpoint) -> Verdict:
+        return Verdict.REJECT if local.port == 25 else Verdict.ACCEPT
+
+    async def name(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(str(writer.get_extra_info("sockname")).encode())
+        writer.close()
+
+    async with two_hosts() as (left, right):
+        server = await right.start_server(name, "10.7.0.0/16", 0, inspect=inspect)
+        for address, port in (("10.7.1.2", 80), ("10.7.255.9", 8080)):
+            reader, writer = await left.open_connection(address, port)
+            assert await reader.read() == str((address, port)).encode()
+            writer.close()
+        with pytest.raises(ConnectionRefusedError):
+            await left.open_connection("10.7.1.2", 25)
+        server.close()
+        with pytest.raises(ConnectionRefusedError):
+            await left.open_connection(RIGHT, 80)
+        choosy = await right.start_server(name, port=80, inspect=inspect)
+        reader, writer = await left.open_connection(RIGHT, 80)
+        assert await reader.read() == str((RIGHT, 80)).encode()
+        writer.close()
+        choosy.close()

@@ -9,12 +9,12 @@ from typing import Any, Self, TypeVar
 
 from lastack.aio.attachment import Attachment, NoticeTaker
 from lastack.aio.names import endpoints, family_of, local_endpoints
-from lastack.aio.server import ProtocolFactory, Server
+from lastack.aio.server import Opening, ProtocolFactory, Server
 from lastack.aio.transport import ConnectionTransport
 from lastack.chance import Random
 from lastack.driver import Driver
 from lastack.link.base import Link
-from lastack.stack.listener import Listener
+from lastack.stack.listener import Inspect, Listener
 from lastack.stack.routes import Interface
 from lastack.stack.sockets import TcpSocket
 from lastack.stack.stack import Stack
@@ -214,6 +214,7 @@ class Host:
                 raise
             transport = ConnectionTransport(attachment, socket, protocol)
             transport.begin()
+            attachment.loop.call_soon(transport.noticed)  # what came while nobody listened
             return transport, protocol
         if len({str(error) for error in errors}) == 1:
             raise errors[0]
@@ -230,28 +231,37 @@ class Host:
         reuse_address: bool = True,
         start_serving: bool = True,
         config: Config | None = None,
+        inspect: Inspect | None = None,
     ) -> Server:
         """Listen and return the Server, as loop.create_server does.
 
         No host means every address of ours; a port of 0 one that is free, the same for each
         address. Raises EADDRINUSE, EADDRNOTAVAIL.
+
+        A prefix (`10.1.0.0/16`) means every address in it, ours or not, and then a port of 0 every
+        port. `inspect` sees (SYN, local, remote) first and says what becomes of it: a Verdict.
         """
         attachment = self._attached()
         widths = [
             width for width in (4, 16) if any(len(a) == width for a in self.stack.routes.ours)
         ]
         sockets: list[TcpSocket] = []
+        openings: list[Opening] = []
         try:
             chosen = 0
-            for local in await local_endpoints(host, port, family, widths):
+            for local, length in await local_endpoints(host, port, family, widths):
                 socket = TcpSocket(
                     self.stack, family_of(local.address), config or self._stream_config
                 )
                 sockets.append(socket)
+                if length is not None or inspect is not None:
+                    openings.append((local, length, inspect))
+                    continue
+                openings.append(None)
                 socket.reuse = reuse_address
                 socket.bind(attachment.now(), Endpoint(local.address, local.port or chosen))
                 chosen = socket.getsockname().port
-            server = Server(attachment, sockets, protocol_factory, backlog)
+            server = Server(attachment, sockets, openings, protocol_factory, backlog)
             if start_serving:
                 server.begin()
         except BaseException:

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import Sequence
+from ipaddress import ip_network
 
 from lastack.errors import error_for
 from lastack.stack.options import AF_INET, AF_INET6
@@ -50,14 +51,19 @@ async def endpoints(host: str, port: int | str, family: int = 0) -> list[Endpoin
 
 async def local_endpoints(
     host: str | Sequence[str] | None, port: int | str, family: int, widths: Sequence[int]
-) -> list[Endpoint]:
-    """Return where a server listens; no host: any address of the families we have (`widths`)."""
+) -> list[tuple[Endpoint, int | None]]:
+    """Return where a server listens, and the length of a prefix or None for a single address.
+
+    No host: any address of the families we have (`widths`). `10.1.0.0/16` is a prefix.
+    """
     if host is None or host == "":
         if not isinstance(port, int):
             port = socket.getservbyname(port, "tcp")
-        found = [Endpoint(bytes(width), port) for width in widths]
-        return [one for one in found if family in (0, family_of(one.address))]
-    found = []
+        anywhere = [Endpoint(bytes(width), port) for width in widths]
+        return [(one, None) for one in anywhere if family in (0, family_of(one.address))]
+    found: list[tuple[Endpoint, int | None]] = []
     for name in [host] if isinstance(host, str) else host:
-        found += await endpoints(name, port, family)
+        address, slash, _ = name.partition("/")
+        length = ip_network(name).prefixlen if slash else None
+        found += [(one, length) for one in await endpoints(address, port, family)]
     return list(dict.fromkeys(found))

@@ -6,9 +6,13 @@ from collections.abc import Callable, Sequence
 from lastack.aio.attachment import Attachment, NoticeTaker
 from lastack.aio.extra import TransportSocket
 from lastack.aio.transport import ConnectionTransport
+from lastack.stack.listener import Inspect
 from lastack.stack.sockets import TcpSocket
+from lastack.wire.address import Endpoint
 
 ProtocolFactory = Callable[[], asyncio.BaseProtocol]
+Opening = tuple[Endpoint, int | None, Inspect | None] | None
+"""How to listen where a socket cannot: for a prefix, or with each SYN inspected. None: it can."""
 
 
 class Server(asyncio.AbstractServer):
@@ -22,10 +26,12 @@ class Server(asyncio.AbstractServer):
         self,
         attachment: Attachment,
         sockets: Sequence[TcpSocket],
+        openings: Sequence[Opening],
         protocol_factory: ProtocolFactory,
         backlog: int,
     ) -> None:
         self._attachment = attachment
+        self._openings = openings
         self._sockets: list[TcpSocket] | None = list(sockets)
         self._factory = protocol_factory
         self._backlog = backlog
@@ -52,8 +58,15 @@ class Server(asyncio.AbstractServer):
         if self._serving or self._sockets is None:
             return
         self._serving = True
-        for one in self._sockets:
-            one.listen(self._attachment.now(), self._backlog)
+        now = self._attachment.now()
+        for one, opening in zip(self._sockets, self._openings, strict=True):
+            if opening is None:
+                one.listen(now, self._backlog)
+            else:
+                local, prefix_length, inspect = opening
+                one.listener = one.stack.listen(
+                    local, self._backlog, one.config, prefix_length, inspect
+                )
             assert one.listener is not None
             one.listener.user = _Door(self, one)
 

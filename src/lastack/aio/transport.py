@@ -76,13 +76,11 @@ class ConnectionTransport(asyncio.Transport, NoticeTaker):
             server.attach(self)
 
     def begin(self) -> None:
-        """Tell the protocol that it has a connection; what has come already follows."""
+        """Tell the protocol that it has a connection; notices follow."""
         try:
             self._protocol.connection_made(self)
         except Exception as error:
             self._fail(error, "protocol.connection_made() failed")
-        else:
-            self._attachment.loop.call_soon(self.noticed)
 
     # what asyncio asks of any transport
 
@@ -251,7 +249,7 @@ class ConnectionTransport(asyncio.Transport, NoticeTaker):
                 self._fail(error, "the protocol failed to take data")
                 break
             took = True
-        if took:
+        if took and connection.wants_output:  # the window that reading has opened
             attachment.wake(connection)
         if not data and connection.at_end and not (self._ended or self._reading_paused):
             self._hear_eof()
