@@ -91,8 +91,14 @@ def _measure(tcb: Tcb, segment: Segment, now: int) -> None:
             # but no ambiguity either, so the back-off ends.
             tcb.rtt.end_back_off(tcb.config)
         else:
-            ticks = (tcb.timestamp(now) - segment.ts_ecr) & 0xFFFFFFFF
-            tcb.rtt.sample(ticks * MS, tcb.config)
+            sample_echo(tcb, segment, sent.newest.sent_at, now)
+
+
+def sample_echo(tcb: Tcb, segment: Segment, since: int, now: int) -> None:
+    """Sample the age of the echoed timestamp, unless it is older than `since` or not ours."""
+    age = ((tcb.timestamp(now) - segment.ts_ecr) & 0xFFFFFFFF) * MS
+    if age <= now - since + MS:
+        tcb.rtt.sample(age, tcb.config)
 
 
 def _is_dsack(segment: Segment, ack: int) -> bool:

@@ -121,7 +121,8 @@ def first_check_sequence(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
     if not good:
         return _unacceptable(tcb, segment, now)
     if tcb.ts_on and segment.ts_val != ABSENT and le(seq, tcb.last_ack_sent):
-        if ge(segment.ts_val, tcb.ts_recent):
+        # A reset's timestamp is not believed (RFC 7323 3.2): it may come from anybody.
+        if ge(segment.ts_val, tcb.ts_recent) and not segment.flags & RST:
             tcb.ts_recent = segment.ts_val
             tcb.ts_recent_at = now
     tcb.heard_at = now
@@ -209,9 +210,15 @@ def second_check_reset(tcb: Tcb, segment: Segment, now: int) -> Stop:
 
 def _return_to_listen(tcb: Tcb, cause: Cause, segment: Segment, now: int) -> None:
     """A passive open that came to nothing: its user is not told (3.10.7.4 second and fourth)."""
-    enter(tcb, Cause.RESET_OF_REOPENED if tcb.reopened else cause, now, segment)
-    tcb.timers.clear()
-    tcb.syn_owed = False
+    if tcb.reopened:
+        enter(tcb, Cause.RESET_OF_REOPENED, now, segment)
+        tcb.syn_owed = False
+        return
+    enter(tcb, cause, now, segment)
+    if tcb.close_wanted:
+        enter(tcb, Cause.CLOSE, now)
+    else:
+        tcb.forget_peer()
 
 
 def fourth_check_syn(tcb: Tcb, segment: Segment, now: int) -> Stop | None:

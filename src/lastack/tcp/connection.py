@@ -11,6 +11,7 @@ from lastack.tcp.replies import wish_abort
 from lastack.tcp.states import CLOSED, ESTABLISHED, LISTEN, TIME_WAIT, Cause, State
 from lastack.tcp.tcb import Tcb, enter
 from lastack.tcp.time_wait import TimeWait
+from lastack.units import NEVER
 from lastack.wire.address import Endpoint
 from lastack.wire.segment import Segment
 from lastack.wire.stop import Stop
@@ -222,6 +223,9 @@ class Connection:
             not old.keepalive or config.keepalive_idle != old.keepalive_idle
         )
         tcb.config = config
+        if config.user_timeout != old.user_timeout and tcb.sent.spans:
+            tcb.timers.user_timeout = NEVER
+            tcb.begin_user_timeout(tcb.sent_at)
         tcb.rcv.capacity = config.receive_buffer
         tcb.set_path()
         if keepalive_begins and ESTABLISHED <= tcb.state < TIME_WAIT:

@@ -3,6 +3,7 @@
 import errno
 
 from lastack.tcp import syn
+from lastack.tcp.acks import sample_echo
 from lastack.tcp.receive import trimmed
 from lastack.tcp.replies import wish_reset
 from lastack.tcp.states import TIME_WAIT, Cause
@@ -97,8 +98,8 @@ def _our_syn_is_acknowledged(tcb: Tcb, segment: Segment, now: int) -> None:
     if sent.rtt >= 0 and not sent.resent_acked:
         tcb.rtt.sample(sent.rtt, tcb.config)
     elif tcb.ts_on and segment.ts_ecr != ABSENT:
-        ticks = (tcb.timestamp(now) - segment.ts_ecr) & 0xFFFFFFFF
-        tcb.rtt.sample(ticks * 1_000_000, tcb.config)
+        if sent.newest is not None:
+            sample_echo(tcb, segment, sent.newest.first_sent_at, now)
     elif tcb.retries:
         # RFC 6298 5.7: a SYN that had to be sent again means three seconds to begin with.
         tcb.rtt.rto = max(tcb.config.initial_rto, 3 * tcb.config.initial_rto)

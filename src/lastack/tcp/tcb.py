@@ -207,6 +207,24 @@ class Tcb:
                 self.snd.iss, self.config.duplicate_acks, self.config.limited_transmit
             )
 
+    def forget_peer(self) -> None:
+        """Back in LISTEN: whoever comes next finds nothing of the one that was refused."""
+        config = self.config
+        self.snd = SendHalf(self.snd.iss)
+        self.rcv = ReceiveHalf(config.receive_buffer)
+        self.sent = SentLog()
+        self.rtt = RoundTrip(config)
+        self.timers.clear()
+        self.controller = None
+        self.recovery = None
+        self.retries = 0
+        self.peer_mss = (
+            config.mss_default_v4 if len(self.local.address) == 4 else config.mss_default_v6
+        )
+        self.ack_now = False
+        self.syn_owed = False
+        self.duplicate_acks_owed = 0
+
     def offered_mss(self) -> int:
         """Return the MSS option's value: what this host can receive (RFC 9293 3.7.1)."""
         mss = self.mtu - self.headers

@@ -16,6 +16,7 @@ from lastack.tcp.states import (
     LISTEN,
     SYN_RECEIVED,
     SYN_SENT,
+    TIME_WAIT,
     Cause,
 )
 from lastack.tcp.tcb import Tcb, end_with, enter
@@ -199,7 +200,7 @@ def close(tcb: Tcb, now: int) -> None:
     if tcb.orphan:
         return
     tcb.orphan = True
-    if tcb.rcv.queued and tcb.state is not CLOSED:
+    if tcb.rcv.queued and tcb.state is not CLOSED and tcb.state is not TIME_WAIT:
         shutdown_read(tcb)
         abort(tcb, now)
         return
