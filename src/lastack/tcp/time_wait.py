@@ -20,7 +20,8 @@ class TimeWait:
 
     `window` is the raw 16 bits to advertise, `room` the same in octets; `reply` is the segment to
     send after `time_wait_segment`, None when nothing is to be said. `over` is set by the stack when
-    it has dropped the entry: then the connection is CLOSED.
+    it has dropped the entry: then the connection is CLOSED. `hops` is the stack's too: the source
+    route that answers take.
     """
 
     local: Endpoint
@@ -37,6 +38,7 @@ class TimeWait:
     ts_offset: int
     reply: Segment | None
     over: bool
+    hops: tuple[bytes, ...]
 
     def __init__(self, local: Endpoint, remote: Endpoint, number: int) -> None:
         self.local = local
@@ -53,6 +55,7 @@ class TimeWait:
         self.ts_offset = 0
         self.reply = None
         self.over = False
+        self.hops = ()
 
 
 def entry_of(tcb: Tcb, now: int) -> TimeWait:
