@@ -219,9 +219,8 @@ def _tcp(
     host.counters.segments_in += 1
     if slot is None:
         return _stranger(host, key, width, segment, hops, now)
-    if hops and hops != slot.hops:  # a later route overrides an earlier one (SHLD-24)
-        slot.hops = hops
-        slot.path = None
+    if hops and hops != slot.hops:
+        host.reroute(slot, hops, now)
     connection = slot.connection
     before = connection.state
     if before is CLOSED or (before is TIME_WAIT and segment.flags & SYN):
@@ -329,7 +328,7 @@ def _time_wait(host: Host, key: bytes, entry: TimeWait, segment: Segment, now: i
     if host.trace is not None:
         host.trace(now, "in", None, segment, TIME_WAIT, stop)
     if entry.reply is not None:
-        host.reply(entry.local.address, entry.remote.address, entry.reply, now)
+        host.reply(entry.local.address, entry.remote.address, entry.reply, now, entry.hops)
         entry.reply = None
     if stop is Stop.RESET:
         host.time_wait_table.remove(key)

@@ -32,7 +32,8 @@ class Slot:
     `places` are its times in the schedule, latest first. `listener` is set until the connection has
     been accepted; `reopens` while it is a SYN that may yet turn out to be an old duplicate for an
     entry of the TIME-WAIT table. `path` is made at the first segment out and dropped whenever what
-    it was made from changes.
+    it was made from changes. `hops` is the source route of its packets (RFC 9293 3.9.2.1), and
+    `routed` says that the user has given it: then no packet of the peer's changes it.
     """
 
     key: bytes
@@ -44,6 +45,7 @@ class Slot:
     reopens: bool
     places: list[int]
     hops: tuple[bytes, ...]
+    routed: bool
 
     def __init__(self, key: bytes, connection: Connection, listener: Listener | None) -> None:
         self.key = key
@@ -55,6 +57,7 @@ class Slot:
         self.reopens = False
         self.places = []
         self.hops = ()
+        self.routed = False
 
 
 class Demux:

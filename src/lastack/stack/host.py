@@ -132,7 +132,7 @@ class Host(Keeper):
             iss = add(old.snd_nxt, _BEYOND)  # MAY-2 (a)
         mtu = min(interface.mtu, self.mtus.get(remote.address, now))
         if hops:
-            mtu -= 4 + 4 * len(hops)  # Eff.snd.MSS takes IP options into account (MUST-67)
+            mtu -= _route_length(hops)  # Eff.snd.MSS makes room for IP options too (MUST-16)
         divides = interface.tso4 if len(local.address) == 4 else interface.tso6
         max_size = max(0, interface.max_size - _HEADERS) if divides and not hops else 0
         connection = Connection(
@@ -149,8 +149,23 @@ class Host(Keeper):
         slot = Slot(key, connection, listener)
         slot.reopens = old is not None
         slot.hops = hops
+        slot.routed = listener is None and len(hops) > 0  # MUST-51
         self.demux.add(slot)
         return slot
+
+    def reroute(self, slot: Slot, hops: tuple[bytes, ...], now: int) -> None:
+        """The peer's packets have come by another source route: answer along that one (SHLD-24).
+
+        A route that the user has given stays (MUST-52).
+        """
+        interface = self.routes.towards(slot.connection.remote.address)
+        if slot.routed or interface is None:
+            return
+        slot.hops = hops
+        slot.path = None
+        tcb = slot.connection.tcb
+        tcb.mtu = min(tcb.mtu, interface.mtu - _route_length(hops))
+        tcb.set_path()
 
     def settle(self, slot: Slot, now: int) -> None:
         """A connection has changed: queue its output, its timer and its notices, or forget it."""
@@ -241,6 +256,7 @@ class Host(Keeper):
             self.counters.time_waits_evicted += 1
             self.time_wait_over(oldest, Cause.ABORT, now)
         entry = connection.release_time_wait(now)
+        entry.hops = slot.hops
         self.counters.time_waits += 1
         if limit > 0:
             self.time_wait_table.add(slot.key, entry)
@@ -342,9 +358,16 @@ class Host(Keeper):
         self.ident = (ident + count) & 0xFFFF
         return ident
 
-    def reply(self, source: bytes, destination: bytes, segment: Segment, now: int) -> None:
+    def reply(
+        self,
+        source: bytes,
+        destination: bytes,
+        segment: Segment,
+        now: int,
+        hops: tuple[bytes, ...] = (),
+    ) -> None:
         """Queue a segment that no connection sends: from one address of ours to another host."""
-        path = self.path(source, destination, self.config)
+        path = self.path(source, destination, self.config, hops)
         if path is None:
             return
         if self.queue(encode(path, segment, self.next_ident(1))):
@@ -378,3 +401,8 @@ class Host(Keeper):
         events = list(self._events)
         self._events.clear()
         return events
+
+
+def _route_length(hops: tuple[bytes, ...]) -> int:
+    """Return the octets of IP option that a source route takes: padding, kind, length, pointer."""
+    return 4 + 4 * len(hops)

@@ -160,7 +160,7 @@ class Stack(Host):
         if len(destination) not in (4, 16):
             raise error_for(errno.EAFNOSUPPORT, "an address has 4 or 16 octets")
         route = None
-        if any(destination) and not self.routes.is_many(destination):  # MUST-46
+        if not self.routes.is_bad_source(destination):  # MUST-46
             route = self.routes.find(destination)
         if route is None:
             raise error_for(errno.ENETUNREACH, str(Endpoint(destination, 0)))
