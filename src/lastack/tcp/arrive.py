@@ -9,7 +9,7 @@ import errno
 from lastack.tcp import acks, handshake, time_wait
 from lastack.tcp.events import Advice
 from lastack.tcp.receive import trimmed
-from lastack.tcp.replies import wish_challenge, wish_duplicate, wish_reset
+from lastack.tcp.replies import wish_abort, wish_challenge, wish_duplicate, wish_reset
 from lastack.tcp.states import (
     CLOSED,
     CLOSING,
@@ -74,6 +74,8 @@ def _time_wait(tcb: Tcb, segment: Segment, now: int) -> Stop:
     entry = time_wait.entry_of(tcb, now)
     stop = time_wait.time_wait_segment(entry, segment, now, tcb.config)
     if stop is Stop.RESET:
+        if entry.reply is not None:
+            wish_abort(tcb)
         end_with(tcb, Cause.RESET, 0, now, segment)
         return Stop.RESET
     tcb.timers.time_wait = entry.expires
@@ -107,6 +109,9 @@ def first_check_sequence(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
     seq = segment.seq
     length = segment.seq_length
     window = rcv.wnd
+    half_open = tcb.state is SYN_RECEIVED and tcb.passive
+    if not tcb.config.window_in_steps and rcv.room > window and not half_open:
+        window = rcv.room  # what there is room for, whatever the peer was told
     if tcb.state is SYN_RECEIVED and _is_repeated_syn(tcb, segment):
         return None if segment.flags & ACK else Stop.REPEATED_SYN
     if length == 0:
@@ -201,7 +206,7 @@ def second_check_reset(tcb: Tcb, segment: Segment, now: int) -> Stop:
         _return_to_listen(tcb, Cause.RESET_OF_PASSIVE, segment, now)
     elif state is SYN_RECEIVED:
         end_with(tcb, Cause.RESET, errno.ECONNREFUSED, now, segment)
-    elif state is CLOSING or state is LAST_ACK:
+    elif (state is CLOSING or state is LAST_ACK) and not config.reset_always_told:
         end_with(tcb, Cause.RESET, 0, now, segment)
     else:
         end_with(tcb, Cause.RESET, errno.ECONNRESET, now, segment)
@@ -227,7 +232,7 @@ def fourth_check_syn(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
         _return_to_listen(tcb, Cause.SYN, segment, now)
         return Stop.SYN_IN_WINDOW
     if not (tcb.config.rfc5961 and tcb.config.challenge_syn):
-        wish_reset(tcb, segment)
+        wish_abort(tcb)
         end_with(tcb, Cause.RESET, errno.ECONNRESET, now, segment)
         return Stop.SYN_IN_WINDOW
     wish_challenge(tcb, now)
@@ -297,7 +302,6 @@ def seventh_process_text(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
     """Trim to the window, deliver what is next, keep what is early, owe an ACK."""
     state = tcb.state
     if state is not ESTABLISHED and state is not FIN_WAIT_1 and state is not FIN_WAIT_2:
-        tcb.ack_now = True
         return Stop.DATA_AFTER_FIN
     rcv = tcb.rcv
     seq = segment.seq

@@ -28,8 +28,9 @@ class Config:
     """The largest buffer that the window scale must be able to speak of; 0 is `receive_buffer`."""
     window_in_steps: bool = True
     """The window's right edge moves by a segment or half the buffer at a time (RFC 9293
-    3.8.6.2.2, SHLD-14). False moves it whenever an ACK goes out, and counts a window below a
-    segment and a quarter of the buffer as closed, as FreeBSD does.
+    3.8.6.2.2, SHLD-14). False moves it whenever an ACK goes out, counts a window below a
+    segment and a quarter of the buffer as closed, and takes in what there is room for, as FreeBSD
+    does.
     """
     whole_segments: bool = False
     """Round the receive buffer up to a whole number of segments, as FreeBSD does."""
@@ -129,6 +130,8 @@ class Config:
     """RFC 9293 3.4.2; TIME-WAIT lasts twice this (MUST-13)."""
     reset_ends_time_wait: bool = True
     """RFC 9293 3.10.7.4 second; RFC 1337 would have it False."""
+    reset_always_told: bool = False
+    """The user hears of a reset in CLOSING and LAST-ACK too; RFC 9293 3.10.7.4 has it silent."""
     reuse_time_wait: bool = True
     """RFC 9293 3.6.1 MAY-2, RFC 6191."""
     fin_wait_2_timeout: int = NEVER
@@ -174,6 +177,7 @@ class Config:
 
 _LINUX: Final = Config(
     slow_start_segments=0,
+    reset_always_told=True,
     send_buffer=4 << 20,
     receive_buffer=4 << 20,
     initial_window=10,
@@ -199,6 +203,7 @@ _FREEBSD: Final = Config(
     scaled_buffer=2 << 20,
     whole_segments=True,
     window_in_steps=False,
+    reset_always_told=True,
     initial_window=10,
     delayed_ack_timeout=40 * MS,
     min_rto=230 * MS,

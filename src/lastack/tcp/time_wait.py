@@ -82,13 +82,23 @@ def time_wait_segment(entry: TimeWait, segment: Segment, now: int, config: Confi
     """
     entry.reply = None
     flags = segment.flags
+    inside = _inside(entry, segment.seq)
     if flags & RST:
+        if not inside:
+            return Stop.OUT_OF_WINDOW
+        if not config.reset_ends_time_wait:
+            return Stop.RST_IN_TIME_WAIT
         if segment.seq != entry.rcv_nxt and config.rfc5961 and config.exact_reset:
+            _acknowledge(entry, now)  # RFC 5961 3.2
             return Stop.RST_NOT_EXACT
-        return Stop.RESET if config.reset_ends_time_wait else Stop.RST_IN_TIME_WAIT
-    if flags & SYN and not flags & ACK:
-        if config.reuse_time_wait and _is_newer(entry, segment):
+        return Stop.RESET
+    if flags & SYN:
+        if not flags & ACK and config.reuse_time_wait and _is_newer(entry, segment):
             return None
+        if inside and not (config.rfc5961 and config.challenge_syn):
+            here, there = entry.local.port, entry.remote.port
+            entry.reply = Segment(here, there, entry.snd_nxt, entry.rcv_nxt, RST | ACK, 0)
+            return Stop.RESET
         _acknowledge(entry, now)
         return Stop.SYN_IN_TIME_WAIT
     if entry.ts_on and segment.ts_val != ABSENT and lt(segment.ts_val, entry.ts_recent):
@@ -99,10 +109,13 @@ def time_wait_segment(entry: TimeWait, segment: Segment, now: int, config: Confi
         entry.expires = now + entry.duration
         _acknowledge(entry, now)
         return Stop.FIN_IN_TIME_WAIT
-    if segment.seq_length == 0 and _inside(entry, segment.seq):
-        if flags & ACK and gt(segment.ack, entry.snd_nxt):
+    if inside and not flags & ACK:
+        return Stop.NO_ACK
+    if inside and not flags & FIN:
+        if gt(segment.ack, entry.snd_nxt):
             _acknowledge(entry, now)
-        return Stop.ACK_IN_TIME_WAIT
+            return Stop.ACK_OF_UNSENT
+        return Stop.DATA_AFTER_FIN if segment.length else Stop.ACK_IN_TIME_WAIT
     _acknowledge(entry, now)
     return Stop.OLD_IN_TIME_WAIT
 
