@@ -9,6 +9,8 @@ import click
 
 from lastack.cli.common import json_option, print_json
 from lastack.script import Outcome, Settings, Verdict, run_file
+from lastack.script.run import with_knobs
+from lastack.tcp.config import Config
 
 
 def find_scripts(paths: Iterable[Path]) -> list[Path]:
@@ -42,6 +44,9 @@ def definitions(words: Iterable[str]) -> dict[str, str]:
 @click.option(
     "-D", "--define", "defined", multiple=True, metavar="NAME[=VALUE]", help="For #ifdef."
 )
+@click.option(
+    "--knob", "knobs", multiple=True, metavar="NAME=VALUE", help="A knob other than the preset's."
+)
 @click.option("--semantic", is_flag=True, help="Compare TCP options as a set, without padding.")
 @click.option(
     "--all-packets", is_flag=True, help="Fail when packets are left that the script does not name."
@@ -52,6 +57,7 @@ def script(
     paths: tuple[Path, ...],
     preset: str | None,
     defined: tuple[str, ...],
+    knobs: tuple[str, ...],
     semantic: bool,
     all_packets: bool,
     verbose: bool,
@@ -61,7 +67,13 @@ def script(
 
     Prints a verdict for each: passed, failed or skipped. Exits with 1 when one has failed.
     """
-    settings = Settings(preset or "", definitions(defined), semantic, all_packets)
+    settings = Settings(
+        preset or "", definitions(defined), semantic, all_packets, knobs=definitions(knobs)
+    )
+    try:
+        with_knobs(Config(), settings.knobs)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--knob") from None
     counts: Counter[Verdict] = Counter()
     begun = time.monotonic()
     for path in find_scripts(paths):

@@ -39,7 +39,7 @@ class Settings:
 
     `preset` "" follows the script's dialect (`rfc` where nothing tells one); `semantic` compares
     options as sets; `all_packets` also fails when packets are left that the script does not
-    mention; `remote_isn` moves the sequence numbers of the remote host.
+    mention; `remote_isn` moves the sequence numbers of the remote host; `knobs` change the preset.
     """
 
     preset: str = ""
@@ -48,6 +48,7 @@ class Settings:
     all_packets: bool = False
     seed: int = 1
     remote_isn: int = 0
+    knobs: Mapping[str, str] = field(default_factory=dict)
 
 
 class Play:

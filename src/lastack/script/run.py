@@ -30,7 +30,8 @@ def run(script: Script, settings: Settings) -> Outcome:
     """Play a script in a fresh world and return the verdict."""
     try:
         config = preset(settings.preset or script.dialect or "rfc")
-        config = with_knobs(config.replace(strict=True), script.header.knobs)
+        config = with_knobs(config.replace(strict=True), settings.knobs)
+        config = with_knobs(config, script.header.knobs)
     except ValueError as error:
         return Outcome(script.path, Verdict.FAILED, f"malformed: {error}", 1)
     play = Play(script, config, settings)

@@ -95,6 +95,8 @@ _FIXED: Final[dict[str, tuple[str, ...]]] = {
     "net.inet.tcp.ecn.enable": ("0", "2"),
     "net.inet.tcp.rexmit_drop_options": ("0",),
     "net.inet.tcp.syncookies": ("0", "1"),
+    "net.inet.tcp.drop_synfin": ("0",),
+    "net.inet.tcp.icmp_may_rst": ("1",),
     "net.inet.tcp.syncookies_only": ("0",),
     "net.inet.tcp.fastopen.client_enable": ("0",),
     "net.inet.tcp.tolerate_missing_ts": ("0",),
