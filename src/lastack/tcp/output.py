@@ -215,7 +215,7 @@ def _more(tcb: Tcb, now: int) -> Segment | None:
     sent.sent(seq, end, now, n == unsent and controller.cwnd > flight + n)
     parts = snd.buffer.take(snd.offset(seq), n) if n else _NO_PARTS
     snd.nxt = snd.max = end
-    if n < mss:
+    if n % mss:
         snd.small_end = end
     tcb.push_owed = False
     tcb.cork_over = False

@@ -56,12 +56,13 @@ class Sent:
 
 
 class SentLog:
-    """The records in order, and their sums in octets."""
+    """The records in order, and their sums in octets; `sacked_end` is behind the last sacked one."""
 
     spans: list[Sent]
     octets: int
     sacked: int
     lost: int
+    sacked_end: int
     presumed: int
     delivered: int
     delivered_at: int
@@ -74,6 +75,7 @@ class SentLog:
         self.octets = 0
         self.sacked = 0
         self.lost = 0
+        self.sacked_end = 0
         self.presumed = 0
         self.delivered = 0
         self.delivered_at = 0
@@ -229,12 +231,39 @@ class SentLog:
                 span.sacked = True
                 self._measure(span, now)
                 news += length
+                i = self._merge(i)
             i += 1
         if news:
+            if not self.sacked or gt(end, self.sacked_end):
+                self.sacked_end = end
             self.sacked += news
             self.delivered += news
             self.delivered_at = now
         return news
+
+    def _merge(self, index: int) -> int:
+        """Join a sacked record with sacked neighbours; return its new index.
+
+        Nothing more will be asked of each of them, and with megabytes under way thousands of them
+        would be walked through with every ACK.
+        """
+        spans = self.spans
+        span = spans[index]
+        if index + 1 < len(spans) and spans[index + 1].sacked:
+            self._absorb(span, spans[index + 1])
+            del spans[index + 1]
+        if index > 0 and spans[index - 1].sacked:
+            self._absorb(spans[index - 1], span)
+            del spans[index]
+            return index - 1
+        return index
+
+    def _absorb(self, span: Sent, after: Sent) -> None:
+        span.end = after.end
+        if after.sent_at > span.sent_at:
+            span.sent_at = after.sent_at
+        if after.retransmits > span.retransmits:
+            span.retransmits = after.retransmits
 
     def forget_sacks(self) -> None:
         """The peer has thrown away what it had acknowledged selectively (RFC 2018 8)."""
@@ -244,8 +273,10 @@ class SentLog:
 
     def highest_sacked(self) -> int:
         """Return the index of the last record that is sacked, -1 when none is."""
-        i = len(self.spans) - 1
-        while i >= 0 and not self.spans[i].sacked:
+        if self.sacked == 0:
+            return -1
+        i = self.find((self.sacked_end - 1) & 0xFFFFFFFF)
+        while i >= 0 and (i >= len(self.spans) or not self.spans[i].sacked):
             i -= 1
         return i
 

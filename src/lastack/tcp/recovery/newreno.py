@@ -26,12 +26,15 @@ class NewRenoRecovery(LossRecovery):
     threshold: int
     limited_transmit: bool
     duplicates: int
+    marked: int
+    """All before this has been looked at by `_mark_by_sack`."""
 
     def __init__(self, iss: int, threshold: int, limited_transmit: bool) -> None:
         super().__init__(iss)
         self.threshold = threshold
         self.limited_transmit = limited_transmit
         self.duplicates = 0
+        self.marked = iss
 
     def on_ack(self, sent: SentLog, ack: Acked, now: int) -> Losses:
         """Digest one ACK (RFC 6582 3.2, RFC 6675 5)."""
@@ -44,7 +47,11 @@ class NewRenoRecovery(LossRecovery):
     def _on_progress(self, sent: SentLog, ack: Acked) -> Losses:
         duplicates = self.duplicates
         self.duplicates = 0
+        if lt(self.marked, ack.una):
+            self.marked = ack.una
         if self.phase is OPEN:
+            if lt(self.recover, add(ack.una, -1)):
+                self.recover = add(ack.una, -1)  # lest it fall half the sequence space behind
             sent.presumed = 0
             if sent.sacked:
                 return self._look(sent, ack, 0)
@@ -113,6 +120,7 @@ class NewRenoRecovery(LossRecovery):
         above = 0
         stretches = 0
         in_stretch = False
+        newly = self.marked
         found = False
         i = sent.highest_sacked()
         while i >= 0:
@@ -125,10 +133,16 @@ class NewRenoRecovery(LossRecovery):
             else:
                 in_stretch = False
                 if above > enough or stretches >= self.threshold:
+                    if not gt(span.end, self.marked):
+                        found = found or span.lost
+                        break
+                    if gt(span.end, newly):
+                        newly = span.end
                     if not span.lost and span.retransmits == 0:
                         sent.mark_lost(span)
                     found = found or span.lost
             i -= 1
+        self.marked = newly
         return found
 
     def on_timeout(self, sent: SentLog, una: int, nxt: int, now: int) -> bool:

@@ -1,0 +1,90 @@
+"""Loss recovery at its edges: numbers that wrap, SACK at scale, small segments (RFC 6582, 6675)."""
+
+from peer import PLAIN, established
+
+from lastack.tcp.recovery import Acked, Losses, NewRenoRecovery, Phase
+from lastack.tcp.sent import SentLog
+from lastack.wire.seq import add
+
+MSS = 1000
+
+
+def acked(una: int, count: int, sack: bool = False) -> Acked:
+    return Acked(una, add(una, 5 * MSS), count, 0, count == 0, MSS, sack, False)
+
+
+def far_along(sack: bool) -> tuple[NewRenoRecovery, SentLog, int]:
+    """Recovery after three gigabytes without a loss, and five segments under way."""
+    recovery = NewRenoRecovery(0, 3, True)
+    sent = SentLog()
+    una = 0
+    for _ in range(12):
+        una = add(una, 1 << 28)
+        assert recovery.on_ack(sent, acked(una, 1 << 28, sack), 0) is Losses.NOTHING
+    for i in range(5):
+        sent.sent(add(una, i * MSS), add(una, (i + 1) * MSS), 0, False)
+    return recovery, sent, una
+
+
+def test_a_loss_after_three_gigabytes_is_repaired_by_duplicate_acks() -> None:
+    """`recover` must not fall half the sequence space behind (RFC 6582 3.2 step 2)."""
+    recovery, sent, una = far_along(False)
+    found = [recovery.on_ack(sent, acked(una, 0), 0) for _ in range(3)]
+    assert found == [Losses.NOTHING, Losses.NOTHING, Losses.ENTERED]
+
+
+def test_a_timeout_after_three_gigabytes_ends_when_all_has_arrived() -> None:
+    """RFC 6582 4: `recover` is the highest sequence number sent."""
+    recovery, sent, una = far_along(True)
+    end = add(una, 5 * MSS)
+    assert recovery.on_timeout(sent, una, end, 0)
+    sent.acknowledged(end, 0)
+    assert recovery.on_ack(sent, acked(end, 5 * MSS, True), 0) is Losses.RECOVERED
+    assert recovery.phase is Phase.OPEN
+
+
+def test_what_is_sacked_side_by_side_is_one_record() -> None:
+    """With megabytes under way each ACK must not walk through thousands of records."""
+    sent = SentLog()
+    for i in range(3000):
+        sent.sent(i * MSS, (i + 1) * MSS, i, False)
+    for i in range(1, 3000):
+        sent.selectively_acknowledged(MSS, (i + 1) * MSS, 5000 + i)
+    assert len(sent.spans) == 2
+    assert sent.covers(0, 3000 * MSS)
+    assert sent.sacked == 2999 * MSS
+    assert sent.acknowledged(3000 * MSS, 9000) == 3000 * MSS
+    assert (sent.octets, sent.sacked, sent.lost) == (0, 0, 0)
+
+
+def test_a_peer_that_reneges_gets_it_all_again() -> None:
+    """RFC 2018 8: after a timeout what was SACKed first of all is not trusted any more."""
+    peer = established(PLAIN.replace(sack=True, initial_window=8))
+    peer.writes(bytes(8000))
+    peer.heard.clear()
+    peer.sends(". 1:1(0) ack 1 win 65535 <nop,nop,sack 1001:8001>")
+    peer.hears(". 1:1001(1000) ack 1")
+    peer.heard.clear()
+    peer.sends(". 1:1(0) ack 1001 win 65535")
+    peer.heard.clear()
+    una = 1001
+    for _ in range(8):
+        peer.waits_for_timer()
+        while peer.heard:
+            segment = peer.heard.pop(0)
+            if segment.seq - 1_000_000 == una and segment.length:
+                una += segment.length
+                peer.sends(f". 1:1(0) ack {una} win 65535")
+        if una == 8001:
+            break
+    assert una == 8001
+
+
+def test_the_small_tail_of_a_super_segment_is_a_small_segment() -> None:
+    """Minshall's variant of Nagle counts it as the small one under way."""
+    config = PLAIN.replace(nagle_minshall=True, initial_window=10)
+    peer = established(config, max_size=8500)
+    peer.writes(bytes(2010))
+    peer.hears("P. 1:2011(2010) ack 1")
+    peer.writes(b"abc")
+    peer.hears_nothing()
