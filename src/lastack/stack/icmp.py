@@ -108,9 +108,8 @@ def _meaning(message: IcmpMessage) -> tuple[IcmpError, int]:
     if kind == IcmpKind.PACKET_TOO_BIG:
         return IcmpError.TOO_BIG, errno.EMSGSIZE
     if kind == IcmpKind.PARAMETER_PROBLEM:
-        if message.version == 6 and code == _UNKNOWN_NEXT_HEADER:
-            return IcmpError.HARD, errno.ENOPROTOOPT
-        return IcmpError.SOFT, errno.EPROTO
+        unknown = message.version == 6 and code == _UNKNOWN_NEXT_HEADER
+        return IcmpError.SOFT, errno.ENOPROTOOPT if unknown else errno.EPROTO  # MUST-56
     if kind == IcmpKind.TIME_EXCEEDED:
         return IcmpError.SOFT, errno.EHOSTUNREACH  # MUST-56
     if message.version == 4:
