@@ -30,7 +30,7 @@ def test_a_directory_is_walked_and_the_exit_code_tells(tmp_path: Path) -> None:
 
 
 def test_json_is_one_object_a_script(tmp_path: Path) -> None:
-    """schema, type, path, verdict, reason, line."""
+    """The fields of docs/json.md: schema, type, path, verdict, reason, line."""
     write(tmp_path, a=GOOD, b=STRANGE, c=BAD, d="what")
     result = CliRunner().invoke(script, [str(tmp_path), "--json"], standalone_mode=False)
     found = [json.loads(line) for line in result.stdout.splitlines()]

@@ -76,6 +76,13 @@ def test_the_ip_header_and_ports_may_be_named() -> None:
     assert segment("+0 < (tos 0x10, ttl 3) . 1:1(0) ack 1").ip.ttl == 3
 
 
+def test_the_second_dialect_has_spellings_of_its_own() -> None:
+    """There are hlim and class for IPv6, ! for a number as on the wire, a space before the dot."""
+    spec = segment("+0 > (hlim 4) R. 0:0(0)! ack 1")
+    assert spec.absolute and spec.ip.ttl == 4
+    assert segment("+0 < (class 0x28) F  . 1:1(0) ack 1").flags == FIN | ACK
+
+
 def test_an_icmp_error_quotes_what_was_sent() -> None:
     """The form: icmp TYPE CODE mtu N [seq:end(length)]."""
     action = parse("+0 < icmp unreachable frag_needed mtu 1200 [1:1461(1460)]").events[0].action
@@ -155,7 +162,7 @@ def test_branches_count_by_what_is_defined() -> None:
     [
         ("s// x\n0 > . 1:1(0) ack 1", 1, "expected a time"),
         ("0 > . 1:1(0) ack 1\n+0 > . 1:5(3) ack 1", 2, "expected 4, from the length"),
-        ("0 > . 1:1(0)", 1, "expected ack, as the flags have one"),
+        ("0 > . 1:1(0) ack", 1, "expected an acknowledgment number"),
         ("0 < X 1:1(0)", 1, "expected flags"),
         ("0 < S 1:1(0) <mss>", 1, "expected an MSS"),
         ("0 < S 1:1(0) win 70000", 1, "expected a window from 0 to 65535"),

@@ -30,7 +30,8 @@ def differences(
     if expected_flags != actual_flags:
         wrong.append("flags")
     seq = (spec.seq + max(part, 0)) & 0xFFFFFFFF
-    if flow.seq(segment) != seq or (part < 0 and segment.length != spec.length):
+    at = segment.seq if spec.absolute else flow.seq(segment)
+    if at != seq or (part < 0 and segment.length != spec.length):
         wrong.append("sequence numbers")
     actual_ack = flow.ack(segment.ack) if segment.flags & ACK else segment.ack
     if actual_ack != max(spec.ack, 0):

@@ -43,10 +43,10 @@ class Flow:
 
     def inbound(self, spec: SegmentSpec) -> Segment:
         """Return the segment that the remote host sends."""
-        ack = 0
-        if spec.ack >= 0:
-            ack = (spec.ack + self.local_offset) & _MASK if spec.flags & ACK else spec.ack
-        seq = (spec.seq + self.remote_offset) & _MASK
+        ack = max(spec.ack, 0)
+        if spec.flags & ACK:
+            ack = (ack + self.local_offset) & _MASK
+        seq = spec.seq if spec.absolute else (spec.seq + self.remote_offset) & _MASK
         data = pattern(spec.seq + 1 if spec.flags & SYN else spec.seq, spec.length)
         segment = Segment(
             spec.ports[0] if spec.ports is not None and spec.ports[0] else self.remote_port,

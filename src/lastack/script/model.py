@@ -72,7 +72,8 @@ class SegmentSpec:
     """A TCP segment, in (`inbound`: to the stack under test) or out.
 
     -1 means that the script does not say; `options` None that any will do. `ports` is (source,
-    destination), or None. `counted` tells that the ECN flags were given as an AccECN number.
+    destination), or None. `counted` tells that the ECN flags were given as an AccECN number,
+    `absolute` that `seq` is as on the wire, not counted from an initial sequence number.
     """
 
     inbound: bool
@@ -86,6 +87,7 @@ class SegmentSpec:
     ip: IpSpec = IpSpec()
     ports: tuple[int, int] | None = None
     counted: bool = False
+    absolute: bool = False
 
 
 @dataclass(frozen=True)

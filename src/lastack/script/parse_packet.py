@@ -53,9 +53,9 @@ def _ip(scanner: Scanner) -> IpSpec:
             word = scanner.word("ect0, ect1, ect01, ce, noecn, tos, ttl or flowlabel")
             if word in _ECN:
                 ecn = _ECN[word]
-            elif word == "tos":
+            elif word in ("tos", "class"):
                 tos = scanner.number("a TOS octet", 255)
-            elif word == "ttl":
+            elif word in ("ttl", "hlim"):
                 ttl = scanner.number("a TTL", 255)
             elif word == "flowlabel":
                 label = scanner.number("a flow label", 0xFFFFF)
@@ -104,11 +104,10 @@ def _segment(scanner: Scanner, inbound: bool, ip: IpSpec) -> SegmentSpec:
     ports = scanner.match(_PORTS)
     flags, counted = _flags(scanner)
     seq, length = _range(scanner)
+    absolute = scanner.takes("!")
     ack = window = urgent = -1
     if scanner.takes_word("ack"):
         ack = scanner.number("an acknowledgment number", _MASK)
-    elif flags & ACK:
-        scanner.fail("ack, as the flags have one")
     if scanner.takes_word("win"):
         window = scanner.number("a window", 0xFFFF)
     if scanner.takes_word("urg"):
@@ -134,6 +133,7 @@ def _segment(scanner: Scanner, inbound: bool, ip: IpSpec) -> SegmentSpec:
         ip,
         (int(ports[1]), int(ports[2])) if ports is not None else None,
         counted,
+        absolute,
     )
 
 
@@ -151,6 +151,9 @@ def _flags(scanner: Scanner) -> tuple[int, bool]:
             counted = True
         elif letter != "-":
             flags |= _FLAGS[letter]
+    if not flags & ACK and scanner.sees(". "):
+        scanner.expect(".")  # a space before the dot
+        flags |= ACK
     return flags, counted
 
 
@@ -191,6 +194,8 @@ def _option(scanner: Scanner) -> Option:
         return _timestamps(scanner)
     if name == "FO":
         more = not scanner.sees(",") and not scanner.sees(">")
+        if scanner.takes_word("TFO_COOKIE"):
+            scanner.unsupported("Fast Open cookies made by a key")
         return Option(FAST_OPEN, _hex(scanner, "a cookie") if more else b"")
     if name in ("md5", "FOEXP", "ECN"):
         scanner.unsupported(f"the TCP option {name}")

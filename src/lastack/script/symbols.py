@@ -54,6 +54,7 @@ _OWN: Final = {
     "SOL_IP": options.IPPROTO_IP,
     "SOL_IPV6": options.IPPROTO_IPV6,
     "IPPROTO_UDP": 17,
+    **{f"IPTOS_DSCP_CS{n}": n << 5 for n in range(8)},
 }
 SIOCINQ: Final = 0x541B
 SIOCOUTQ: Final = 0x5411

@@ -52,6 +52,12 @@ def _last_of_three(field: str, index: int) -> Change:
     return change
 
 
+def _receive_memory(config: Config, value: str) -> Config:
+    """The second number is the buffer, the third what the window scale must be able to say."""
+    config = _last_of_three("receive_buffer", 1)(config, value)
+    return _last_of_three("scaled_buffer", 2)(config, value)
+
+
 _FREEBSD: Final[dict[str, Change]] = {
     "net.inet.tcp.rfc1323": _switch("window_scale", "timestamps"),
     "net.inet.tcp.sack.enable": _switch("sack"),
@@ -86,7 +92,7 @@ _LINUX: Final[dict[str, Change]] = {
     "net.ipv4.tcp_syn_retries": _amount("syn_retries"),
     "net.ipv4.tcp_synack_retries": _amount("syn_ack_retries"),
     "net.ipv4.tcp_retries2": _amount("retries"),
-    "net.ipv4.tcp_rmem": _last_of_three("receive_buffer", 1),
+    "net.ipv4.tcp_rmem": _receive_memory,
     "net.ipv4.tcp_wmem": _last_of_three("send_buffer", 1),
 }
 _FIXED: Final[dict[str, tuple[str, ...]]] = {
@@ -220,7 +226,8 @@ class System:
 def _lines(command: str) -> list[str]:
     """Return the lines of a command, comments and redirections taken off."""
     found: list[str] = []
-    for line in command.replace(";", "\n").splitlines():
+    command = re.sub(r"\\\s*\n", " ", command).replace(";", "\n")
+    for line in command.splitlines():
         line = re.sub(r"(^|\s)#.*", "", line).strip()
         line = re.sub(r"\s*\d?>\s*/dev/null|\s*2>&1", "", line).strip()
         if line:
