@@ -1,4 +1,4 @@
-"""How long a connection lives: TIME-WAIT, keep-alive and timeouts changed on the way, LISTEN again."""
+"""How long a connection lives: TIME-WAIT, timeouts changed on the way, LISTEN again."""
 
 import pytest
 from peer import LOCAL, OURS, PLAIN, REMOTE, Peer, established
@@ -106,9 +106,7 @@ def test_a_passive_open_that_was_closed_does_not_return_to_listen() -> None:
 
 def test_an_old_duplicate_that_reopened_leaves_time_wait_with_its_timer() -> None:
     """MAY-2 (b): back in TIME-WAIT, 2MSL still has to end."""
-    connection = Connection(
-        1, LOCAL, REMOTE, PLAIN, OURS, 0, 1500, state=State.TIME_WAIT
-    )
+    connection = Connection(1, LOCAL, REMOTE, PLAIN, OURS, 0, 1500, state=State.TIME_WAIT)
     assert connection.reopen(Segment(80, 40000, 7, 0, SYN, 1000), 0) is None
     assert connection.next_segment(0) is not None
     connection.segment_arrives(Segment(80, 40000, 8, 0, RST | ACK, 0), 0)

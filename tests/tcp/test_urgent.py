@@ -15,7 +15,7 @@ def no_urgent_data(peer: Peer) -> None:
 
 
 def test_an_urgent_octet_that_was_read_is_not_urgent_again() -> None:
-    """RCV.UP = max(RCV.UP, SEG.UP): a pointer that comes again says nothing new (3.10.7.4 sixth)."""
+    """RCV.UP = max(RCV.UP, SEG.UP): a pointer that comes again is no news (3.10.7.4 sixth)."""
     peer = established()
     peer.sends("P.U 1:5(4) ack 1 win 1000 urg 4", b"abc!")
     assert peer.connection.receive_urgent(peer.now) == b"!"

@@ -56,7 +56,7 @@ class Sent:
 
 
 class SentLog:
-    """The records in order, and their sums in octets; `sacked_end` is behind the last sacked one."""
+    """The records in order, their sums in octets; `sacked_end` is behind the last sacked one."""
 
     spans: list[Sent]
     octets: int
