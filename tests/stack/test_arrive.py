@@ -49,7 +49,7 @@ def changed(packet: Packet, place: int, value: int) -> Packet:
 
 
 def test_every_packet_that_stops_is_counted_under_its_name(stack: Stack) -> None:
-    """Promise 4: a named reason and a counter for each."""
+    """Promise 4: a named reason and a counter for each; MUST-3: bad checksums among them."""
     plain = carried(SYN_HERE)
     plain6 = carried(SYN_HERE, "fd00::1", "fd00::2")
     cases = [
@@ -108,7 +108,7 @@ def test_what_the_device_answers_for_is_not_checked_again(stack: Stack, how: int
 
 
 def test_ip_options_are_read_over(stack: Stack) -> None:
-    """RFC 9293 3.9.2, MUST-50: unknown options ignored, MAY-10: record route accepted."""
+    """RFC 9293 3.9.2, MUST-50: whatever we do not understand is ignored."""
     for port, options in ((1, b"\1\1\1\0"), (2, b"\x99\4ab"), (3, b"\7\7\4\0\0\0\0\0")):
         segment = Segment(port, 80, 7, 0, SYN, 1000)
         assert stack.packet_arrives(carried(segment, options=options), 0) is None
@@ -255,7 +255,7 @@ def quoting(pair: TwoStacks, kind: IcmpKind, code: int, rest: int = 0) -> Packet
     ],
 )
 def test_a_hard_error_ends_the_connection_it_quotes(remote: str, code: int, number: int) -> None:
-    """RFC 9293 3.9.2.2, MUST-54 and SHLD-26."""
+    """RFC 9293 3.9.2.2, MUST-54, SHLD-26."""
     pair = TwoStacks()
     left = pair.left.connect(at(remote, 80), pair.now)
     bystander = pair.left.connect(at(remote, 81), pair.now)

@@ -303,7 +303,7 @@ def test_a_syn_to_or_from_many_is_dropped_silently() -> None:
 
 
 def test_a_source_route_is_followed_back() -> None:
-    """RFC 9293 3.9.2.1, MUST-52: a passive open answers along the route that the SYN came by."""
+    """RFC 9293 3.9.2.1, MUST-53: a passive open answers along the route that the SYN came by."""
     from lastack.wire.ip4 import Ip4, decode_ip4, source_route
 
     stack, _ = listening()

@@ -120,7 +120,7 @@ def test_an_mtu_below_what_ip_needs_is_refused() -> None:
 
 
 def test_sequence_numbers_tick_and_differ_by_connection_and_by_host() -> None:
-    """RFC 6528 3, MUST-8 and MUST-9: 4 microseconds a step, a keyed hash of the 4-tuple."""
+    """RFC 6528 3, MUST-8: 4 us a step; SHLD-1, MUST-9: a keyed hash of the 4-tuple."""
     ours, theirs = SequenceNumbers(Random(1)), SequenceNumbers(Random(2))
     iss, offset = ours.choose(b"key", 0)
     later, same = ours.choose(b"key", 40 * US)

@@ -344,7 +344,7 @@ def test_knobs_are_options() -> None:
 
 
 def test_ttl_and_dscp_reach_the_packets_of_a_standing_connection() -> None:
-    """RFC 9293 3.9.2, MUST-48 and MUST-49."""
+    """RFC 9293 3.9.2, MUST-48, MUST-49, SHLD-21."""
     pair = TwoStacks()
     client, server, listening = pair.socket_pair()
     client.setsockopt(pair.now, o.IPPROTO_IP, o.IP_TTL, 5)

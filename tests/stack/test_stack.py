@@ -209,7 +209,7 @@ def test_a_reset_for_nobody_is_not_answered() -> None:
 
 
 def test_connect_says_why_it_cannot() -> None:
-    """Errors of our caller are OSErrors with the right errno (RFC 9293 3.10.1)."""
+    """Errors of our caller are OSErrors with the right errno (RFC 9293 3.10.1, MUST-46)."""
     pair = TwoStacks()
     left, _, _ = pair.connect()
     cases = [

@@ -76,7 +76,7 @@ def test_the_passive_closer_goes_through_close_wait_and_last_ack() -> None:
 
 
 def test_half_close_goes_on_receiving() -> None:
-    """3.6: after CLOSE, RECEIVE until the peer closes too."""
+    """3.6: after CLOSE, RECEIVE until the peer closes too; MUST-12: the end is no error."""
     peer = fin_wait_2()
     peer.sends("P. 1:4(3) ack 2 win 1000", b"abc")
     assert peer.reads() == b"abc"
@@ -120,7 +120,7 @@ def test_a_fin_that_comes_early_waits_for_the_data_before_it() -> None:
 
 
 def test_close_with_unread_data_resets() -> None:
-    """SHLD-3 (and RFC 2525 2.17): data was lost, the peer must know."""
+    """MAY-1, SHLD-3 (and RFC 2525 2.17): data was lost, the peer must know."""
     peer = established()
     peer.sends("P. 1:4(3) ack 1 win 1000", b"abc")
     peer.connection.close(peer.now)
@@ -129,7 +129,7 @@ def test_close_with_unread_data_resets() -> None:
 
 
 def test_data_after_close_resets() -> None:
-    """MUST-12, 3.6.1: the user has gone, what comes now will never be read."""
+    """MAY-1, SHLD-3: the user has gone, what comes now will never be read."""
     peer = established()
     peer.connection.close(peer.now)
     peer.hears("F. 1:1(0) ack 1")
@@ -152,7 +152,7 @@ def test_abort_sends_a_reset_and_tells_no_peer_twice() -> None:
 
 
 def test_a_reset_wakes_a_reader_after_what_had_come() -> None:
-    """Data first, then ECONNRESET, then the end."""
+    """3.6, MUST-12: data first, then ECONNRESET: the connection was aborted."""
     peer = established()
     peer.sends("P. 1:4(3) ack 1 win 1000", b"abc")
     peer.sends("R 4:4(0)")
@@ -165,7 +165,7 @@ def test_a_reset_wakes_a_reader_after_what_had_come() -> None:
 
 
 def test_only_an_exact_reset_is_believed() -> None:
-    """RFC 5961 3.2: inside the window but not exact is challenged, outside is ignored."""
+    """MAY-12, RFC 5961 3.2: in the window but not exact is challenged, outside is ignored."""
     peer = established()
     assert peer.sends("R 100:100(0)") is Stop.RST_NOT_EXACT
     peer.hears(". 1:1(0) ack 1")
@@ -175,7 +175,7 @@ def test_only_an_exact_reset_is_believed() -> None:
 
 
 def test_a_syn_on_an_open_connection_is_challenged() -> None:
-    """RFC 5961 4.2: whatever its sequence number; half-open peers then reset us."""
+    """MAY-12, RFC 5961 4.2: whatever its sequence number; half-open peers then reset us."""
     peer = established()
     assert peer.sends("S 500:500(0) win 1000") is Stop.SYN_IN_WINDOW
     peer.hears(". 1:1(0) ack 1")

@@ -49,7 +49,7 @@ def test_simultaneous_open_meets_in_established() -> None:
 
 
 def test_simultaneous_open_may_also_end_with_a_plain_ack() -> None:
-    """The peer's SYN-ACK may be lost and its ACK come first."""
+    """MUST-10: the peer's SYN-ACK may be lost and its ACK come first."""
     peer = opening()
     peer.sends("S 0:0(0) win 1000 <mss 1000>")
     peer.hears("S. 0:0(0) ack 1")

@@ -11,7 +11,7 @@ from lastack.wire.stop import Stop
 
 
 def test_every_second_segment_is_acknowledged_at_once() -> None:
-    """SHLD-18, SHLD-19: one waits, two do not."""
+    """3.8.6.3, SHLD-18, SHLD-19: one waits, two do not."""
     peer = established()
     peer.sends(". 1:1001(1000) ack 1 win 1000")
     peer.hears_nothing()
@@ -20,7 +20,7 @@ def test_every_second_segment_is_acknowledged_at_once() -> None:
 
 
 def test_a_delayed_ack_comes_within_half_a_second() -> None:
-    """MUST-58."""
+    """3.8.6.3, MUST-40: less than half a second."""
     peer = established()
     peer.sends(". 1:11(10) ack 1 win 1000")
     assert peer.waits_for_timer() < SECOND // 2
@@ -28,7 +28,7 @@ def test_a_delayed_ack_comes_within_half_a_second() -> None:
 
 
 def test_an_ack_rides_on_data() -> None:
-    """MUST-59: no ACK of its own when data goes anyway."""
+    """MUST-58: no ACK of its own when data goes anyway."""
     peer = established()
     peer.sends("P. 1:4(3) ack 1 win 1000", b"abc")
     peer.writes(b"def")
@@ -38,7 +38,7 @@ def test_an_ack_rides_on_data() -> None:
 
 
 def test_out_of_order_segments_each_get_a_duplicate_ack() -> None:
-    """MUST-31: kept, not dropped; RFC 5681 4.2: told at once."""
+    """SHLD-31: kept, not dropped; MAY-13, RFC 5681 4.2: told at once."""
     peer = established()
     peer.sends(". 4:7(3) ack 1 win 1000", b"def")
     peer.hears(". 1:1(0) ack 1")
@@ -107,7 +107,7 @@ def test_an_ack_of_what_was_never_sent_is_answered_and_dropped() -> None:
 
 
 def test_a_closed_window_still_takes_acks_and_resets() -> None:
-    """3.10.7.4 first: RCV.WND of zero makes an exception for ACK, URG and RST."""
+    """3.10.7.4 first, MUST-66: RCV.WND of zero makes an exception for ACK, URG and RST."""
     peer = established(PLAIN.replace(receive_buffer=3))
     peer.writes(b"xy")
     peer.hears("P. 1:3(2) ack 1")
@@ -245,7 +245,7 @@ def test_keep_alive_is_off_by_default() -> None:
 
 
 def test_keep_alive_asks_after_two_hours_and_gives_up_when_nobody_answers() -> None:
-    """MUST-28 and MUST-26: one unanswered probe proves nothing."""
+    """MUST-28: two hours by default; MUST-29: one unanswered probe proves nothing."""
     peer = established(PLAIN.replace(keepalive=True))
     assert peer.waits_for_timer() == 2 * HOUR
     peer.hears(". 0:0(0) ack 1")

@@ -22,7 +22,7 @@ def test_nagle_holds_a_small_segment_while_data_is_in_flight() -> None:
 
 
 def test_nagle_can_be_switched_off() -> None:
-    """MUST-17."""
+    """3.7.4, MUST-17: for one connection."""
     peer = established(PLAIN.replace(nagle=False))
     peer.writes(b"a")
     peer.writes(b"bc")
@@ -51,7 +51,7 @@ def test_linux_holds_a_tail_only_behind_another_small_segment() -> None:
 
 
 def test_cork_gathers_for_at_most_200_ms() -> None:
-    """MSG_MORE and TCP_CORK."""
+    """MSG_MORE and TCP_CORK; MUST-60: not for ever."""
     peer = established()
     peer.writes(b"head", more=True)
     peer.hears_nothing()
@@ -64,7 +64,7 @@ def test_cork_gathers_for_at_most_200_ms() -> None:
 
 
 def test_psh_marks_the_last_segment_of_what_the_user_gave() -> None:
-    """MUST-60, MUST-61."""
+    """3.9.1.2, MUST-61: when nothing more is queued."""
     peer = established()
     peer.writes(bytes(2000))
     peer.hears(". 1:1001(1000) ack 1")
@@ -155,7 +155,7 @@ def test_linux_probes_with_an_old_sequence_number() -> None:
 
 
 def test_a_window_that_shrinks_is_survived() -> None:
-    """SHLD-15, SHLD-16: no new data, old data is still sent again, the connection goes on."""
+    """MUST-34, SHLD-15, SHLD-16: no new data, old data is still sent again, life goes on."""
     peer = established(win=3000)
     peer.writes(bytes(5000))
     for i in range(3):
@@ -178,7 +178,7 @@ def test_old_segments_do_not_move_the_window() -> None:
 
 
 def test_data_is_given_up_after_r2_and_the_user_is_advised_at_r1() -> None:
-    """MUST-20, SHLD-9 to SHLD-11."""
+    """3.8.3, MUST-20, SHLD-9, SHLD-11."""
     peer = established()
     peer.writes(b"abc")
     began = peer.now
@@ -201,7 +201,7 @@ def test_the_user_timeout_ends_it_sooner() -> None:
 
 
 def test_the_retransmission_timer_backs_off_to_its_maximum() -> None:
-    """RFC 6298 5.5 and 2.5."""
+    """MUST-19, RFC 6298 5.5 and 2.5."""
     peer = established()
     peer.writes(b"abc")
     waits = [peer.waits_for_timer() // SECOND for _ in range(9)]
@@ -209,7 +209,7 @@ def test_the_retransmission_timer_backs_off_to_its_maximum() -> None:
 
 
 def test_karn_takes_no_sample_from_what_was_sent_twice() -> None:
-    """MUST-18."""
+    """3.8.1, MUST-18: nor does the back-off end."""
     peer = established()
     peer.writes(b"abc")
     before = peer.connection.info().srtt

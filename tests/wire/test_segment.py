@@ -54,7 +54,7 @@ def test_what_is_written_is_read_back(
 
 @given(st.binary(max_size=120))
 def test_no_octets_make_the_reader_raise(data: bytes) -> None:
-    """MUST-5 to MUST-7: whatever comes, a segment or a reason."""
+    """3.1: whatever comes, a segment or a reason."""
     found = decode_segment(data, 0, len(data))
     assert isinstance(found, Segment | Stop)
     if isinstance(found, Segment):
