@@ -146,6 +146,19 @@ def test_data_on_a_syn_is_given_to_the_user_after_the_handshake() -> None:
     assert peer.reads() == b"abc"
 
 
+def test_data_on_a_syn_is_not_read_before_the_handshake_is_over() -> None:
+    """3.10.3: a RECEIVE in SYN-RECEIVED waits; the peer has not shown that it is there."""
+    peer = Peer()
+    peer.connection.open_passive(peer.now)
+    peer.sends("S 0:3(3) win 1000 <mss 1000>", b"abc")
+    assert not peer.connection.readable
+    assert peer.reads() == b""
+    peer.hears("S. 0:0(0) ack 4 <...>")
+    peer.sends(". 4:4(0) ack 1 win 1000")
+    assert peer.connection.readable
+    assert peer.reads() == b"abc"
+
+
 def test_data_on_a_syn_ack_is_taken() -> None:
     """3.10.7.3 fourth: go on with the sixth step."""
     peer = opening()

@@ -90,8 +90,8 @@ def raise_pending(tcb: Tcb) -> None:
 def available(tcb: Tcb) -> int:
     """Return how many octets a RECEIVE could return now, not counting urgent data out of line."""
     rcv = tcb.rcv
-    queued = rcv.queued
-    if rcv.urgent and not tcb.config.urgent_inline:
+    queued = rcv.queued if tcb.state is not SYN_RECEIVED else 0
+    if queued and rcv.urgent and not tcb.config.urgent_inline:
         place = diff(rcv.up, rcv.read_seq) - 1
         if 0 <= place < queued:
             queued -= 1
@@ -117,6 +117,8 @@ def receive(tcb: Tcb, limit: int, now: int, peek: bool) -> bytes:
         if state is LISTEN or (state is CLOSED and tcb.snd.nxt == tcb.snd.iss):
             raise error_for(errno.ENOTCONN)
         return b""
+    if state is SYN_RECEIVED:
+        return b""  # text of a SYN waits for ESTABLISHED (3.10.3)
     skip = 0
     if not rcv.urgent:
         if lt(rcv.up, rcv.read_seq):
