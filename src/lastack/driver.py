@@ -90,7 +90,7 @@ class Driver:
             packet = link.receive()
             if packet is None:
                 break
-            stack.packet_arrives(packet, now)
+            stack.packet_arrives(packet, now)  # MUST-59: the whole batch, before any ACK goes
             count += 1
         self._full = count == BATCH
         moved = count > 0

@@ -122,7 +122,7 @@ def _other_ip4(
         return Stop.BAD_IP_OPTION  # we are one of its hops, and do not forward
     key = _key(header, data)
     hops: tuple[bytes, ...] = ()
-    back = return_route(header) if route is not None else None
+    back = return_route(header) if route is not None else None  # MUST-53
     if back is not None:
         hops = (back.first_hop, *_between(back.options))
     addresses = int.from_bytes(header.source + header.destination, "big")

@@ -256,7 +256,7 @@ class Host(Keeper):
             self.counters.time_waits_evicted += 1
             self.time_wait_over(oldest, Cause.ABORT, now)
         entry = connection.release_time_wait(now)
-        entry.hops = slot.hops
+        entry.hops = slot.hops  # MUST-53: all segments of the connection take the route back
         self.counters.time_waits += 1
         if limit > 0:
             self.time_wait_table.add(slot.key, entry)
@@ -323,6 +323,7 @@ class Host(Keeper):
         """Return the connection's path, made when there is none; None without a route any more."""
         if slot.path is None:
             connection = slot.connection
+            # MUST-45: the address that the connection began with, whatever the route says.
             local, remote = connection.local.address, connection.remote.address
             slot.path = self.path(local, remote, connection.config, slot.hops)
         return slot.path

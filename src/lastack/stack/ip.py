@@ -57,8 +57,8 @@ class Path:
         loops: bool = False,
     ) -> None:
         self.interface = interface
-        self.tos = (dscp & 0x3F) << 2
-        self.ttl = ttl
+        self.tos = (dscp & 0x3F) << 2  # MUST-48, SHLD-22: as the user has it
+        self.ttl = ttl  # MUST-49
         self.loops = loops
         self.owed = interface.checksum
         self.pseudo_sum = (

@@ -24,4 +24,4 @@ class SequenceNumbers:
     def choose(self, four_tuple: bytes, now: int) -> tuple[int, int]:
         """Return the initial send sequence number and the timestamp offset, 32 bits each."""
         mixed = keyed_hash(self.key, four_tuple)
-        return (now // TICK + mixed) & 0xFFFFFFFF, mixed >> 32  # MUST-9
+        return (now // TICK + mixed) & 0xFFFFFFFF, mixed >> 32  # SHLD-1, MUST-9

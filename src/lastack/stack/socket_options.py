@@ -154,7 +154,7 @@ def _set_tos(socket: SocketOptions, value: Value, now: int) -> None:
     tos = _int(value)
     if not 0 <= tos <= 255:
         raise error_for(errno.EINVAL, f"{tos} is not between 0 and 255")
-    socket.change(socket.current().replace(dscp=tos >> 2), now)  # the ECN bits are TCP's
+    socket.change(socket.current().replace(dscp=tos >> 2), now)  # SHLD-21; the ECN bits are TCP's
 
 
 def _get_mtu(socket: SocketOptions, now: int) -> Value:

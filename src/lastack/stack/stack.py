@@ -136,9 +136,9 @@ class Stack(Host):
         if not 0 < remote.port < 65536:
             raise error_for(errno.EADDRNOTAVAIL, f"{remote} has no port")
         route = self.route_to(remote.address)
-        address = route.source
+        address = route.source  # MUST-44
         if local is not None and local.address and any(local.address):
-            address = local.address
+            address = local.address  # MUST-43
             if len(address) != len(remote.address):
                 raise error_for(errno.EAFNOSUPPORT, f"{local} to {remote}")
             if not self.routes.is_ours(address) and not self.listeners.claims(address):
@@ -187,8 +187,10 @@ class Stack(Host):
         An address of b"" or all zeroes means any of ours; with `prefix_length`, every address in
         that prefix, ours or not, and a port of 0 then every port. Otherwise a port of 0 lets the
         stack choose one. `inspect` sees each SYN first. `binding` is a port that the caller has
-        bound and keeps. Of several listeners the most specific is meant by a SYN. Raises
-        EADDRINUSE for a second one of the same address and port, and EADDRNOTAVAIL.
+        bound and keeps. Of several listeners the most specific is meant by a SYN. Nothing that
+        there is already is touched (MUST-41), and connections from the same port, in whatever
+        state, are no hindrance (MUST-42). Raises EADDRINUSE for a second listener of the same
+        address and port, and EADDRNOTAVAIL.
         """
         address, port = local
         if not 0 <= port < 65536 or len(address) not in (0, 4, 16):

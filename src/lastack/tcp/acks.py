@@ -130,7 +130,7 @@ def _update_window(tcb: Tcb, segment: Segment, now: int) -> bool:
     seq = segment.seq
     if not (lt(snd.wl1, seq) or (snd.wl1 == seq and le(snd.wl2, segment.ack))):
         return False
-    window = segment.window << snd.scale
+    window = segment.window << snd.scale  # MUST-1, REC-1: never negative, up to 30 bits
     snd.wl1 = seq
     snd.wl2 = segment.ack
     if window == 0:

@@ -118,7 +118,7 @@ def first_check_sequence(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
         good = seq == rcv.nxt if window <= 0 else _inside(seq, rcv.nxt, window)
     elif window <= 0:
         # A closed window takes no octets, but from the octet we wait for it takes the ACK,
-        # the URG and the RST that come along (3.10.7.4 first).
+        # the URG and the RST that come along (3.10.7.4 first, MUST-66).
         good = seq == rcv.nxt
     else:
         good = _inside(seq, rcv.nxt, window) or _inside(add(seq, length - 1), rcv.nxt, window)
@@ -368,7 +368,7 @@ def _deliver(tcb: Tcb, segment: Segment, data: bytes, now: int) -> None:
         tcb.quick_acks -= 1
         tcb.ack_now = True
     elif tcb.timers.delayed_ack == NEVER:
-        tcb.timers.delayed_ack = now + config.delayed_ack_timeout  # MUST-58
+        tcb.timers.delayed_ack = now + config.delayed_ack_timeout  # MUST-40, SHLD-18
 
 
 def _keep(tcb: Tcb, segment: Segment, seq: int, data: bytes) -> Stop | None:

@@ -91,7 +91,7 @@ class Config:
     delayed_ack: bool = True
     """RFC 9293 3.8.6.3, SHLD-18."""
     delayed_ack_timeout: int = 100 * MS
-    """Below half a second (MUST-58)."""
+    """Below half a second (MUST-40)."""
     ack_every: int = 2
     """Full segments for which an ACK is sent at once (SHLD-19)."""
     quick_acks: int = 0
@@ -104,7 +104,7 @@ class Config:
     r1: int = 3
     """Retransmissions after which the user is told (RFC 9293 3.8.3, SHLD-10)."""
     r2: int = 10 * MINUTE
-    """Time after which the connection is given up (SHLD-11: at least 100 s)."""
+    """Time after which the connection is given up (MUST-21, SHLD-11: at least 100 s)."""
     syn_r2: int = 3 * MINUTE
     """The same for a SYN (MUST-23: at least 3 minutes)."""
     retries: int = 0
@@ -124,6 +124,7 @@ class Config:
     """MUST-28: no less than two hours by default."""
     keepalive_interval: int = 75 * SECOND
     keepalive_probes: int = 9
+    """Unanswered ones after which the connection is given up (MUST-29: not one alone)."""
 
     # closing
     msl: int = 2 * MINUTE

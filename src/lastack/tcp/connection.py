@@ -118,7 +118,8 @@ class Connection:
     ) -> int:
         """Queue octets; return how many were taken, 0 when the buffer is full.
 
-        `more` promises that more follows: a partial segment waits for it, 200 ms at most. Raises
+        `more` promises that more follows: a partial segment waits for it, 200 ms at most (a SEND
+        without PUSH: MAY-15, MAY-16). Raises
         EPIPE after closing, ENOTCONN before opening, or the error that ended the connection.
         """
         taken = user.send(self.tcb, data, now, urgent)
@@ -251,7 +252,10 @@ class Connection:
 
     @property
     def soft_error(self) -> int:
-        """The errno of the last soft ICMP error, 0 for none (SHLD-25)."""
+        """The errno of the last soft ICMP error, 0 for none (SHLD-25).
+
+        It stays here: no call fails for it, and who does not look is not told (SHLD-20).
+        """
         return self.tcb.soft_error
 
     @property

@@ -41,7 +41,7 @@ def icmp_arrives(
     if error is IcmpError.HARD and (opening or tcb.config.icmp_aborts_synchronized):
         end_with(tcb, Cause.ICMP_HARD_ERROR, number, now)  # SHLD-26
         return Stop.ICMP_TAKEN
-    # MUST-56: never abort for a soft one; SHLD-25: tell the user.
+    # MUST-56: never abort for a soft one; SHLD-25, MUST-47: tell the user.
     tcb.soft_error = number
     tcb.notices |= ERROR
     tcb.advise(Advice.SOFT_ERROR, number, now)

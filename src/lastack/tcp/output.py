@@ -53,7 +53,8 @@ def next_segment(tcb: Tcb, now: int) -> Segment | None:
     if tcb.ack_now:
         return _make(tcb, tcb.snd.max, ACK, _NO_PARTS, 0, now)
     if tcb.keepalive_owed:
-        # A sequence number just before the window makes the peer answer (RFC 9293 3.8.4).
+        # A sequence number just before the window makes the peer answer (RFC 9293 3.8.4, MAY-5),
+        # and no data is needed for that (SHLD-12).
         tcb.keepalive_owed = False
         return _make(tcb, add(tcb.snd.max, -1), ACK, _NO_PARTS, 0, now)
     return None
@@ -159,7 +160,8 @@ def _again(tcb: Tcb, now: int) -> Segment | None:
     limit = min(max(room - room % mss, mss), _most(tcb, span.start, mss))
     allowed = diff(add(snd.una, snd.wnd), span.start)
     if allowed < limit:
-        # Beyond the peer's window only the oldest octets go out, as a probe (SHLD-15, SHLD-16).
+        # Inside the peer's window old data goes again (SHLD-16). Beyond it, should it have shrunk,
+        # only the oldest octet does, as a probe (MUST-35, MAY-7).
         if allowed <= 0 and not (index == 0 and tcb.resend_owed):
             return None
         is_fin = snd.fin_sent and span.start == snd.end
@@ -209,7 +211,7 @@ def _more(tcb: Tcb, now: int) -> Segment | None:
         flags |= FIN
         snd.fin_sent = True
     if n and n == unsent:
-        flags |= PSH  # MUST-60, MUST-61
+        flags |= PSH  # MUST-61
     seq = snd.nxt
     end = add(seq, n + 1 if fin else n)
     sent.sent(seq, end, now, n == unsent and controller.cwnd > flight + n)
@@ -242,12 +244,12 @@ def _how_much(tcb: Tcb, unsent: int, mss: int, room: int, flight: int) -> int:
     usable = snd.usable
     if flight and room < mss and room < unsent:
         return 0
-    n = min(unsent, _most(tcb, snd.nxt, mss))
+    n = min(unsent, _most(tcb, snd.nxt, mss))  # SHLD-27, SHLD-28
     if n > room:
         n = max(room - room % mss, mss if flight == 0 else 0)
         n = min(n, unsent)
     if n > usable:
-        n = usable
+        n = usable  # negative when the window has shrunk (MUST-34): no new data then (SHLD-15)
         if n < mss:
             return _small_window(tcb, n)
         n -= n % mss
@@ -262,7 +264,10 @@ def _how_much(tcb: Tcb, unsent: int, mss: int, room: int, flight: int) -> int:
 
 
 def _small_window(tcb: Tcb, n: int) -> int:
-    """The peer's window is smaller than a segment: send n octets, or wait for it to open."""
+    """The peer's window is smaller than a segment: send n octets, or wait for it to open.
+
+    The sender's avoidance of silly windows (3.8.6.2.1, MUST-38).
+    """
     snd = tcb.snd
     idle = snd.nxt == snd.una
     if n > 0 and (tcb.push_owed or (2 * n >= snd.max_wnd and (idle or not tcb.config.nagle))):
@@ -288,7 +293,7 @@ def arm_waiting(tcb: Tcb, now: int) -> None:
     """Start the timer for what `next_segment` left unsent: persist, or cork.
 
     Called when a pull has come to its end. Nothing is in flight that an ACK could come back for, so
-    without a timer the rest would wait for ever (MUST-36).
+    without a timer the rest would wait for ever (MUST-36, MUST-60).
     """
     snd, timers = tcb.snd, tcb.timers
     if tcb.state < ESTABLISHED or snd.fin_sent or snd.nxt == snd.end:
@@ -335,7 +340,10 @@ def _room_for_data(tcb: Tcb) -> int:
 
 
 def _options(tcb: Tcb, now: int, duplicate: tuple[int, int] | None) -> bytes:
-    """Return timestamps, and SACK blocks (a D-SACK first) when there is something to say."""
+    """Return timestamps, and SACK blocks (a D-SACK first) when there is something to say.
+
+    No MSS: that belongs on a SYN (MUST-65).
+    """
     options = b""
     if tcb.ts_on:
         options = _TIMESTAMPS.pack(1, 1, 8, 10, tcb.timestamp(now), tcb.ts_recent)
@@ -364,13 +372,14 @@ def _make(
     window = rcv.window(tcb.mss) >> rcv.scale
     urgent = 0
     if gt(snd.up, seq) and (flags & FIN or length or lt(snd.una, snd.up)):
-        flags |= URG
+        flags |= URG  # MUST-30
+        # MUST-62: behind the urgent data; MUST-31: as near as 16 bits come to it.
         urgent = min(diff(snd.up, seq), 65535)
     if tcb.ts_on or tcb.rcv.blocks or duplicate is not None:
         options = _options(tcb, now, duplicate)
     else:
         options = b""
-    tcb.ack_now = False
+    tcb.ack_now = False  # MUST-58: one ACK for all that has been processed
     tcb.unacked_segments = 0
     tcb.timers.delayed_ack = NEVER
     tcb.last_ack_sent = rcv.nxt

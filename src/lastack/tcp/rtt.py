@@ -44,7 +44,7 @@ class RoundTrip:
         self._compute(config)
 
     def back_off(self, config: Config) -> None:
-        """Double RTO after a timeout (5.5), up to the maximum (2.5)."""
+        """Double RTO after a timeout (5.5), up to the maximum (2.5): MUST-19."""
         self.backoff += 1
         self.rto = min(self.rto * 2, config.max_rto)
 

@@ -26,7 +26,7 @@ def options(tcb: Tcb, flags: int, now: int) -> bytes:
     timestamps = tcb.ts_on if answers else config.timestamps
     scale = tcb.scale_on if answers else config.window_scale
     sack = tcb.sack_on if answers else config.sack
-    mss = struct.pack("!BBH", 2, 4, tcb.offered_mss())  # MUST-14, SHLD-5
+    mss = struct.pack("!BBH", 2, 4, tcb.offered_mss())  # MUST-14, SHLD-5, MAY-3
     shift = _scale(tcb)
     stamps = struct.pack("!BBII", 8, 10, tcb.timestamp(now), tcb.ts_recent) if timestamps else b""
     if config.option_order == "freebsd":
@@ -36,7 +36,7 @@ def options(tcb: Tcb, flags: int, now: int) -> bytes:
         if timestamps:
             out += (b"\x04\x02" if sack else b"\x01\x01") + stamps
         elif sack:
-            out += b"\x04\x02\x00\x00"
+            out += b"\x04\x02\x00\x00"  # MUST-69: behind the end of the list stand zeros
         return out
     out = mss
     if timestamps:
@@ -54,7 +54,7 @@ def learn(tcb: Tcb, segment: Segment, now: int) -> None:
     tcb.rcv.synchronize(segment.seq)
     tcb.rcv.in_steps = config.window_in_steps
     if segment.mss != ABSENT and segment.mss > 0:
-        tcb.peer_mss = segment.mss
+        tcb.peer_mss = segment.mss  # MUST-14
     tcb.ts_on = config.timestamps and segment.ts_val != ABSENT
     if tcb.ts_on:
         tcb.ts_recent = segment.ts_val

@@ -167,7 +167,7 @@ class Tcb:
         self.max_size = max_size
         if len(local.address) == 4:
             self.headers = 40
-            self.peer_mss = config.mss_default_v4
+            self.peer_mss = config.mss_default_v4  # MUST-15
         else:
             self.headers = 60
             self.peer_mss = config.mss_default_v6
@@ -177,7 +177,10 @@ class Tcb:
         self._derive_mss()
 
     def _derive_mss(self) -> None:
-        """Eff.snd.MSS of RFC 9293 3.7.1: what the peer takes and the path carries, less options."""
+        """Eff.snd.MSS of RFC 9293 3.7.1: what the peer takes and the path carries, less options.
+
+        MUST-16: the smaller of the two.
+        """
         limit = self.mtu - self.headers
         if self.peer_mss < limit:
             limit = self.peer_mss
@@ -226,7 +229,7 @@ class Tcb:
         self.duplicate_acks_owed = 0
 
     def offered_mss(self) -> int:
-        """Return the MSS option's value: what this host can receive (RFC 9293 3.7.1)."""
+        """Return the MSS option's value: what this host can receive (RFC 9293 3.7.1, MUST-67)."""
         mss = self.mtu - self.headers
         if 0 < self.config.mss_limit < mss:
             mss = self.config.mss_limit

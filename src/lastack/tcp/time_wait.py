@@ -126,7 +126,10 @@ def _inside(entry: TimeWait, seq: int) -> bool:
 
 
 def _is_newer(entry: TimeWait, segment: Segment) -> bool:
-    """Is this SYN surely later than anything of the old connection (RFC 6191 2, RFC 9293 3.6.1)?"""
+    """Is this SYN surely later than anything of the old connection (RFC 6191 2, RFC 9293 3.6.1)?
+
+    With timestamps a number that is not later will do (SHLD-4).
+    """
     if entry.ts_on and segment.ts_val != ABSENT:
         if segment.ts_val == entry.ts_recent:
             return gt(segment.seq, entry.rcv_nxt)

@@ -48,7 +48,7 @@ def _retransmit(tcb: Tcb, now: int) -> None:
         return
     tcb.retries += 1
     tcb.begin_user_timeout(now)
-    if tcb.retries == tcb.config.r1:
+    if tcb.retries == tcb.config.r1:  # of a SYN too (MUST-22)
         tcb.advise(Advice.R1_REACHED, tcb.retries, now)  # SHLD-9, MUST-20
     tcb.advise(Advice.RETRANSMISSION, tcb.rtt.rto, now)
     tcb.rtt.back_off(tcb.config)
@@ -72,7 +72,7 @@ def _next(tcb: Tcb, wait: int, opening: bool, now: int) -> int:
 
 
 def _limits(tcb: Tcb, opening: bool) -> tuple[int, int]:
-    """Return the bound on retransmissions (0 for none) and the bound in time (R2)."""
+    """Return the bound on retransmissions (0 for none) and the bound in time (R2: MUST-21)."""
     config = tcb.config
     if not opening:
         return config.retries, config.r2
@@ -123,7 +123,7 @@ def _keepalive(tcb: Tcb, now: int) -> None:
         # MUST-26: nothing may be outstanding, and nothing have been heard within the interval.
         timers.keepalive = silent_until if now < silent_until else now + config.keepalive_idle
         return
-    if tcb.keepalive_probes >= config.keepalive_probes:
+    if tcb.keepalive_probes >= config.keepalive_probes:  # MUST-29
         wish_abort(tcb)
         end_with(tcb, Cause.KEEPALIVE_FAILED, tcb.soft_error or errno.ETIMEDOUT, now)
         return

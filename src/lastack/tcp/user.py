@@ -46,7 +46,8 @@ def open_passive(tcb: Tcb, now: int) -> None:
 def send(tcb: Tcb, data: bytes | bytearray | memoryview, now: int, urgent: bool) -> int:
     """SEND: queue what fits and return how many octets that is (0: the buffer is full).
 
-    With `urgent`, the urgent pointer is moved behind the last octet queued (RFC 6093 3).
+    With `urgent`, the urgent pointer is moved behind the last octet queued, however many they are
+    (RFC 6093 3, MUST-30, MUST-31).
     """
     check_sendable(tcb)
     buffer = tcb.snd.buffer
@@ -80,7 +81,7 @@ def check_sendable(tcb: Tcb) -> None:
 
 
 def raise_pending(tcb: Tcb) -> None:
-    """Raise the error that ended the connection, once."""
+    """Raise the error that ended the connection, once; an ordinary end has none (MUST-12)."""
     if tcb.error:
         error = tcb.error
         tcb.error = 0
@@ -107,7 +108,7 @@ def at_mark(tcb: Tcb) -> bool:
 def receive(tcb: Tcb, limit: int, now: int, peek: bool) -> bytes:
     """RECEIVE: return up to `limit` octets; b"" when there are none now, or never again.
 
-    A read never passes the urgent mark (MUST-31: the user can tell where it is). Out of line, the
+    A read never passes the urgent mark: the user can tell where it is (MUST-33). Out of line, the
     urgent octet itself is left out. What came before an error is delivered before the error.
     """
     rcv = tcb.rcv
@@ -195,7 +196,7 @@ def shutdown_read(tcb: Tcb) -> None:
 
 
 def close(tcb: Tcb, now: int) -> None:
-    """Close both ways, as close(2) does: the user goes, the connection ends on its own.
+    """Close both ways, as close(2) does: the user goes, the connection ends on its own (MAY-1).
 
     Unread data is lost, and the peer is told by a reset (RFC 9293 3.6.1, SHLD-3).
     """

@@ -2,7 +2,7 @@
 
 `Segment` is what every floor above speaks. `options` is the option list exactly as on the wire; the
 values that the machine needs stand beside it, already read. What is not understood stays in
-`options` and is ignored (MUST-6). A malformed list is read up to the fault (MUST-7).
+`options` and is ignored. A malformed list is read up to the fault.
 """
 
 import struct
@@ -34,6 +34,7 @@ ABSENT: Final = -1
 """The value of an option that a segment does not carry."""
 
 HEADER: Final = struct.Struct("!HHIIHHHH")
+"""All fields are unsigned, the window among them (MUST-1)."""
 _TIMESTAMPS_ALONE: Final = b"\x01\x01\x08\x0a"
 _TWO_WORDS: Final = struct.Struct("!II")
 _NO_PARTS: Final[tuple[bytes, ...]] = ()
@@ -165,7 +166,10 @@ class Segment:
         return describe(self, 0, 0, 0, 0)
 
     def _read_options(self, options: bytes) -> None:
-        """Read what is understood, up to the end of the list or the first fault (MUST-5, 6, 7)."""
+        """Read what is understood, up to the end of the list or the first fault (MUST-4).
+
+        In any segment (MUST-5), beginning at any octet (MUST-64).
+        """
         i = 0
         end = len(options)
         while i < end:
@@ -177,9 +181,9 @@ class Segment:
                 return
             size = options[i + 1]
             if size < 2 or i + size > end:
-                return
+                return  # MUST-7
             self._read_option(kind, size, options, i + 2)
-            i += size
+            i += size  # MUST-6: over what we do not know, by the length it must have (MUST-68)
 
     def _read_option(self, kind: int, size: int, options: bytes, at: int) -> None:
         if kind == TIMESTAMPS and size == 10:

@@ -16,7 +16,7 @@ class NewReno(CongestionController):
         self.restart_window = initial_window
 
     def on_ack(self, sample: AckSample) -> None:
-        """Grow, but only where the window was what held us back (RFC 7661 4)."""
+        """Grow (MUST-19), but only where the window was what held us back (RFC 7661 4)."""
         if sample.recovering or not sample.cwnd_limited:
             return
         acked = sample.acked
