@@ -63,7 +63,8 @@ def send(tcb: Tcb, data: bytes | bytearray | memoryview, now: int, urgent: bool)
     buffer.append(taken)
     if urgent:
         tcb.snd.up = tcb.snd.end
-        tcb.ack_now = tcb.ack_now or tcb.snd.nxt != tcb.snd.iss  # told even when the window is shut
+        if tcb.state is ESTABLISHED or tcb.state is CLOSE_WAIT:
+            tcb.ack_now = True  # told even when the window is shut
     return len(taken)
 
 
