@@ -196,20 +196,20 @@ def _unacceptable(tcb: Tcb, segment: Segment, now: int) -> Stop:
 
 
 def second_check_reset(tcb: Tcb, segment: Segment, now: int) -> Stop:
-    """A reset ends the connection only when it is exact (RFC 5961 3.2)."""
+    """A reset, with or without data (SHLD-2), ends it only when it is exact (RFC 5961 3.2)."""
     state = tcb.state
     config = tcb.config
     if config.rfc5961 and config.exact_reset and segment.seq != tcb.rcv.nxt:
         wish_challenge(tcb, now)
         return Stop.RST_NOT_EXACT
-    if state is SYN_RECEIVED and tcb.passive:
+    if state is SYN_RECEIVED and tcb.passive:  # MUST-11
         _return_to_listen(tcb, Cause.RESET_OF_PASSIVE, segment, now)
     elif state is SYN_RECEIVED:
         end_with(tcb, Cause.RESET, errno.ECONNREFUSED, now, segment)
     elif (state is CLOSING or state is LAST_ACK) and not config.reset_always_told:
         end_with(tcb, Cause.RESET, 0, now, segment)
     else:
-        end_with(tcb, Cause.RESET, errno.ECONNRESET, now, segment)
+        end_with(tcb, Cause.RESET, errno.ECONNRESET, now, segment)  # MUST-12
     return Stop.RESET
 
 
@@ -372,8 +372,9 @@ def _deliver(tcb: Tcb, segment: Segment, data: bytes, now: int) -> None:
 
 
 def _keep(tcb: Tcb, segment: Segment, seq: int, data: bytes) -> Stop | None:
-    """Octets ahead of the ones we wait for: keep them, and say at once that there is a gap.
+    """Octets ahead of the ones we wait for: keep them (SHLD-31), and say at once that there is a gap.
 
+    (MAY-13.)
     A super-segment stands for several segments, each owed its duplicate ACK (RFC 5681 4.2).
     """
     rcv = tcb.rcv
@@ -416,5 +417,5 @@ def _peer_finished(tcb: Tcb, segment: Segment, now: int) -> None:
         rcv.edge = rcv.nxt
     rcv.clear()
     tcb.ack_now = True
-    tcb.notices |= END_OF_STREAM | READABLE
+    tcb.notices |= END_OF_STREAM | READABLE  # MUST-12
     enter(tcb, Cause.FIN, now, segment)

@@ -146,6 +146,7 @@ class Config:
 
     # attacks (RFC 5961, RFC 5927)
     rfc5961: bool = True
+    """Challenge ACKs, and a lower bound on SEG.ACK (MAY-12)."""
     exact_reset: bool = True
     """With `rfc5961`: a reset must be exact (3.2). False believes any in the window."""
     challenge_syn: bool = True

@@ -115,7 +115,7 @@ class ReceiveHalf:
 
         The right edge never moves left, and moves right only by a segment or half the buffer, so
         that the peer is never invited to send small segments (MUST-39); `in_steps` False lets it
-        move more often (Config.window_in_steps).
+        move more often (Config.window_in_steps). While nobody reads it stays closed (MAY-8).
         """
         offered = self.edge - self.nxt & 0xFFFFFFFF
         if offered > 0x7FFFFFFF:

@@ -41,7 +41,7 @@ def _retransmit(tcb: Tcb, now: int) -> None:
         return
     opening = snd.una == snd.iss
     if tcb.retries == 0 or (snd.wnd == 0 and not opening and tcb.heard_at >= tcb.sent_at):
-        # The first time; or a closed window whose owner still answers (MUST-37).
+        # The first time; or a closed window whose owner still answers (MUST-37, SHLD-17).
         tcb.retries = 0
         tcb.retrying_since = tcb.sent.spans[0].sent_at
     if _exhausted(tcb, opening, now):
