@@ -16,6 +16,7 @@ from services import DEVICE, MTU, PEER_ADDRESS, PREFIX_LENGTH, STACK_ADDRESS
 STACK_CPU = 0
 PEER_CPU = 1
 
+CONGESTION = "net/ipv4/tcp_congestion_control"
 _SYSCTLS = (
     # What the client closes leaves TIME-WAIT entries behind: it must not run out of ports.
     ("net/ipv4/ip_local_port_range", "1024 65535"),
@@ -28,10 +29,14 @@ _SYSCTLS = (
 
 
 class Rig:
-    """One rig of the given shape, a context manager; `pin` gives client and stack a core each."""
+    """One rig of the given shape, a context manager; `pin` gives client and stack a core each.
 
-    def __init__(self, shape: str, pin: bool = True) -> None:
+    `congestion` names what the kernels on both sides use; "" leaves them what the machine has.
+    """
+
+    def __init__(self, shape: str, pin: bool = True, congestion: str = "") -> None:
         self.shape = shape
+        self.congestion = congestion
         self.pin = pin and (os.cpu_count() or 1) > PEER_CPU
         tag = f"lastack-bench-{os.getpid()}"
         self.peer = f"{tag}-peer"
@@ -59,11 +64,12 @@ class Rig:
             ip("netns", "add", name)
             ip("-n", name, "link", "set", "lo", "up")
             script = "; ".join(f"echo {v} >/proc/sys/{k} || true" for k, v in _SYSCTLS)
-            subprocess.run(
-                ["ip", "netns", "exec", name, "sh", "-c", script],
-                check=True,
-                stderr=subprocess.DEVNULL,
-            )
+            if self.congestion:
+                script += f"; echo {self.congestion} >/proc/sys/{CONGESTION} || exit 1"
+            command = ["ip", "netns", "exec", name, "sh", "-c", script]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise RuntimeError(f"this kernel does not let us use {self.congestion}")
         if self.shape == "veth":
             ip(
                 *("-n", self.peer, "link", "add", DEVICE, "mtu", str(MTU), "type", "veth"),

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from rig import Rig, wait_for_quiet
+from rig import CONGESTION, Rig, wait_for_quiet
 from stacks import REFERENCE, Stack, install_peers, stacks
 
 WORKLOADS = {
@@ -39,7 +39,7 @@ Samples = dict[tuple[str, str], list[float]]
 def measure(stack: Stack, workload: str, given: argparse.Namespace) -> dict[str, object]:
     """One workload through one stack on a fresh rig, once the machine is quiet."""
     quiet = wait_for_quiet(given.patience)
-    with Rig(stack.shape, pin=not given.no_pin) as rig:
+    with Rig(stack.shape, not given.no_pin, given.congestion) as rig:
         server = rig.start_stack(stack.command, stack.environment)
         command = [sys.executable, str(CLIENT), workload, "--server", str(server.pid)]
         command += ["--seconds", str(given.seconds), "--bytes", str(stack.check_bytes)]
@@ -113,6 +113,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", default=",".join(WORKLOADS), help="workloads, by commas")
     parser.add_argument("--stacks", default="", help="stacks, by commas (default: all there are)")
     parser.add_argument("--json", action="store_true", help="one object a sample on stdout")
+    parser.add_argument(
+        "--congestion",
+        default=Path("/proc/sys", CONGESTION).read_text().strip(),
+        help="of the kernels' TCP on both sides (default: what this machine uses, %(default)s)",
+    )
     parser.add_argument("--no-pin", action="store_true", help="let the scheduler choose cores")
     parser.add_argument(
         "--patience", type=float, default=20, help="seconds to wait for a quiet machine"
@@ -167,6 +172,7 @@ def main() -> int:
     if given.json:
         about = {"schema": 1, "type": "bench", "time_ns": started, "seconds": given.seconds}
         about |= {"rounds": given.rounds, "kernel": platform.release()}
+        about["congestion"] = given.congestion
         about |= {"python": platform.python_version(), "cores": os.cpu_count()}
         print(json.dumps(about))
     else:
@@ -174,8 +180,8 @@ def main() -> int:
         print()
         print(
             f"medians of {given.rounds} rounds of {given.seconds:g} s; in brackets the ratio to "
-            f"{REFERENCE}; MTU 1500, Linux {platform.release().split('-')[0]}, "
-            f"Python {platform.python_version()}, {os.cpu_count()} cores"
+            f"{REFERENCE}; MTU 1500, Linux {platform.release().split('-')[0]} "
+            f"({given.congestion}), Python {platform.python_version()}, {os.cpu_count()} cores"
         )
     return 1 if failed else 0
 
