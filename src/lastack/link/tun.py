@@ -283,10 +283,10 @@ def _join_error(code: int, name: str) -> DeviceUnavailable:
 def keep_freed_memory() -> None:
     """Have malloc keep what is freed, where it would give it back to the kernel at once.
 
-    glibc shrinks its heap whenever 128 KiB at the end of it are free. With packets of 64 KiB that is
-    always, and every read faults its pages in anew: 2.4 GB/s instead of 7.9. A block that is mapped
-    and freed once raises the limit to twice its size, for blocks of up to 32 MiB (mallopt(3),
-    M_MMAP_THRESHOLD). Its pages are never touched; elsewhere this does nothing.
+    glibc shrinks its heap whenever 128 KiB at the end of it are free. With packets of 64 KiB that
+    is always, and every read faults its pages in anew: 2.4 GB/s instead of 7.9. A block that is
+    mapped and freed once raises the limit to twice its size, for blocks of up to 32 MiB
+    (mallopt(3), M_MMAP_THRESHOLD). Its pages are never touched; elsewhere this does nothing.
     """
     bytes(31 << 20)
 
