@@ -167,7 +167,7 @@ async def _serve(order: Order, link: Link, device: str) -> None:
             serving.abort()
     finally:
         for each in _SIGNALS:
-            # What is left to do takes a moment; one more signal must not leave the device half done.
+            # One more signal must not leave the device half removed.
             loop.remove_signal_handler(each)
             signal.signal(each, signal.SIG_IGN)
         view.end(time.monotonic_ns())
