@@ -51,6 +51,17 @@ def test_of_two_urgent_octets_the_first_falls_back_into_the_stream() -> None:
     assert peer.reads() == b""
 
 
+def test_a_reader_is_woken_for_an_octet_that_is_urgent_no_more() -> None:
+    """It waited for data while only an urgent octet was there; now that is data."""
+    peer = established()
+    peer.sends("P.U 1:2(1) ack 1 win 1000 urg 1", b"!")
+    assert not peer.connection.readable
+    peer.connection.notices = 0
+    peer.sends(".U 2:2(0) ack 1 win 1000 urg 5")
+    assert peer.connection.readable
+    assert peer.connection.notices & Notice.READABLE
+
+
 def test_the_mark_holds_across_the_wrap_of_sequence_numbers() -> None:
     """The peer's numbers wrap after some three hundred octets."""
     peer = established()

@@ -289,6 +289,8 @@ def sixth_check_urgent(tcb: Tcb, segment: Segment, now: int) -> None:
     up = add(segment.seq, segment.urgent)
     if segment.urgent == 0 or not gt(up, rcv.read_seq) or not gt(up, rcv.up):
         return
+    if rcv.urgent and rcv.queued:
+        tcb.notices |= READABLE  # the urgent octet until now falls back into the stream
     rcv.up = up
     rcv.urgent = True
     tcb.notices |= URGENT
