@@ -35,7 +35,7 @@ from lastack.wire.stop import Stop
 
 MOST_REPLIES: Final = 256
 """Packets of the stack's own (resets, echo replies ...) that wait to be pulled, at most."""
-MOST_EVENTS: Final = 1024
+MOST_EVENTS: Final = 8192
 """Events kept for whoever collects them; the oldest go first."""
 MOST_PATHS: Final = 1024
 """Paths kept for connections to come; those in use live on in their connections."""
