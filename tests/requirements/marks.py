@@ -10,6 +10,7 @@ import io
 import re
 import tokenize
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -129,6 +130,7 @@ def test_files() -> list[Path]:
     return [p for p in sorted((ROOT / "tests").rglob("test_*.py")) if here not in p.parents]
 
 
+@cache
 def code_places() -> dict[str, list[str]]:
     """Return, by id, the places in the code: `tcp/arrive.py _deliver`."""
     found: dict[str, list[str]] = defaultdict(list)
@@ -140,6 +142,7 @@ def code_places() -> dict[str, list[str]]:
     return dict(found)
 
 
+@cache
 def marked_tests() -> dict[str, list[str]]:
     """Return, by id, the tests: `tests/tcp/test_close.py::test_...`."""
     found: dict[str, list[str]] = defaultdict(list)

@@ -202,7 +202,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--junit", type=Path, help="what pytest --junitxml has written")
     parser.add_argument("--check", action="store_true", help="write nothing, complain")
-    parser.add_argument("--list", action="store_true", help="print the marked tests' files")
+    parser.add_argument("--list", action="store_true", help="print the marked tests")
     options = parser.parse_args(arguments)
     found = rows()
     if options.list:
