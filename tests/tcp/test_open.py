@@ -3,10 +3,11 @@
 import errno
 
 import pytest
-from peer import PLAIN, Peer, established, opening
+from peer import OURS, PLAIN, THEIRS, Peer, established, opening
 
 from lastack.tcp.states import Cause, State
 from lastack.units import MINUTE, SECOND
+from lastack.wire.segment import ACK, SYN, Segment
 from lastack.wire.stop import Stop
 
 
@@ -185,6 +186,21 @@ def test_close_in_syn_received_sends_fin_and_waits() -> None:
     peer.is_in(State.FIN_WAIT_1)
     peer.sends(". 1:1(0) ack 2 win 1000")
     peer.is_in(State.FIN_WAIT_2)
+
+
+def test_a_syn_that_was_acknowledged_after_close_is_not_sent_again() -> None:
+    """Crossing SYNs, close and the ACK of our SYN in one batch: FIN alone is left to send."""
+    peer = opening()
+    connection = peer.connection
+    syn = Segment(80, 40000, THEIRS, 0, SYN, 1000)
+    assert connection.segment_arrives(syn, peer.now) is None
+    connection.shutdown_write(peer.now)
+    peer.is_in(State.FIN_WAIT_1)
+    ack = Segment(80, 40000, THEIRS + 1, OURS + 1, ACK, 1000)
+    assert connection.segment_arrives(ack, peer.now) is None
+    peer.hears("F. 1:1(0) ack 1")
+    peer.hears_nothing()
+    assert connection.tcb.sent.covers(OURS + 1, OURS + 2)
 
 
 def test_send_before_established_is_queued() -> None:

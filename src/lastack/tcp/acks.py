@@ -42,6 +42,9 @@ def acknowledge(tcb: Tcb, segment: Segment, now: int) -> None:
         snd.advance(ack)
         if lt(snd.nxt, ack):
             snd.nxt = ack  # the octet of a probe that we had taken back
+        if tcb.syn_owed:
+            tcb.syn_owed = False  # FIN-WAIT-1 may come before the ACK of our SYN
+            tcb.ack_now = True
         tcb.bytes_acked += advance
         tcb.retries = 0
         tcb.notices |= WRITABLE
