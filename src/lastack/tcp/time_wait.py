@@ -21,7 +21,7 @@ class TimeWait:
     `window` is the raw 16 bits to advertise, `room` the same in octets; `reply` is the segment to
     send after `time_wait_segment`, None when nothing is to be said. `over` is set by the stack when
     it has dropped the entry: then the connection is CLOSED. `hops` is the stack's too: the source
-    route that answers take.
+    route that answers take. `oldest_ack` is SND.UNA - MAX.SND.WND (RFC 5961 5.2).
     """
 
     local: Endpoint
@@ -30,6 +30,7 @@ class TimeWait:
     expires: int
     duration: int
     snd_nxt: int
+    oldest_ack: int
     rcv_nxt: int
     window: int
     room: int
@@ -47,6 +48,7 @@ class TimeWait:
         self.expires = 0
         self.duration = 0
         self.snd_nxt = 0
+        self.oldest_ack = 0
         self.rcv_nxt = 0
         self.window = 0
         self.room = 0
@@ -64,6 +66,7 @@ def entry_of(tcb: Tcb, now: int) -> TimeWait:
     entry.duration = 2 * tcb.config.msl
     entry.expires = tcb.timers.time_wait
     entry.snd_nxt = tcb.snd.nxt
+    entry.oldest_ack = add(tcb.snd.una, -max(tcb.snd.max_wnd, 1))
     entry.rcv_nxt = tcb.rcv.nxt
     entry.room = max(tcb.rcv.wnd, 0)
     entry.window = min(entry.room >> tcb.rcv.scale, 65535)
@@ -83,6 +86,8 @@ def time_wait_segment(entry: TimeWait, segment: Segment, now: int, config: Confi
     entry.reply = None
     flags = segment.flags
     inside = _inside(entry, segment.seq)
+    if segment.length and not inside:
+        inside = _inside(entry, add(segment.seq, segment.seq_length - 1))
     if flags & RST:
         if not inside:
             return Stop.OUT_OF_WINDOW
@@ -115,6 +120,9 @@ def time_wait_segment(entry: TimeWait, segment: Segment, now: int, config: Confi
         if gt(segment.ack, entry.snd_nxt):
             _acknowledge(entry, now)
             return Stop.ACK_OF_UNSENT
+        if config.rfc5961 and lt(segment.ack, entry.oldest_ack):
+            _acknowledge(entry, now)
+            return Stop.ACK_TOO_OLD
         return Stop.DATA_AFTER_FIN if segment.length else Stop.ACK_IN_TIME_WAIT
     _acknowledge(entry, now)
     return Stop.OLD_IN_TIME_WAIT
