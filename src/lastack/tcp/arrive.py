@@ -119,7 +119,7 @@ def first_check_sequence(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
     elif window <= 0:
         # A closed window takes no octets, but from the octet we wait for it takes the ACK,
         # the URG and the RST that come along (3.10.7.4 first, MUST-66).
-        good = seq == rcv.nxt
+        good = seq == rcv.nxt and segment.flags & (ACK | RST) != 0
     else:
         good = _inside(seq, rcv.nxt, window) or _inside(add(seq, length - 1), rcv.nxt, window)
         good = good or (le(seq, rcv.nxt) and ge(add(seq, length), add(rcv.nxt, window)))
