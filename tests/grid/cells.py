@@ -101,6 +101,39 @@ def tables() -> list[Table]:
     return [read_table(path) for path in sorted(found)]
 
 
+class Differences(NamedTuple):
+    """Where a stack answers otherwise, and why: what a `*_differences.txt` holds."""
+
+    about: dict[str, str]
+    """Words before the first cell: `kernel 6.18` -> {"kernel": "6.18"}."""
+    reasons: dict[str, str]
+    cells: dict[tuple[str, str], Outcome]
+    """(table, kind) -> what is answered there."""
+
+
+def read_differences(path: Path) -> Differences:
+    """Read a list of differences; raises ValueError for a cell without a reason."""
+    read = Differences({}, {}, {})
+    reason = ""
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line or line.startswith("#"):
+            continue
+        if line.startswith("    "):
+            read.reasons[reason] += line.strip() + " "
+        elif "|" in line:
+            table, kind, answer, state, user = [field.strip() for field in line.split("|")]
+            if not read.reasons.get(reason):
+                raise ValueError(f"{path.name}:{number}: no reason is given")
+            read.cells[table, kind] = Outcome(answer, state, user)
+        elif line.endswith(":"):
+            reason = line[:-1]
+            read.reasons[reason] = ""
+        else:
+            name, _, value = line.partition(" ")
+            read.about[name] = value
+    return read
+
+
 def segment_of(text: str, base: Base, source: int, destination: int, edge: int = EDGE) -> Segment:
     """Return the segment of a cell or a step; `edge` is where the real window ends."""
     reserved = text.startswith("reserved ")
