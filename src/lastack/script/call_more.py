@@ -3,8 +3,9 @@
 import errno
 
 from lastack.errors import error_for
-from lastack.script.descriptors import Attempt, Descriptors, Wait, argument
+from lastack.script.descriptors import Descriptors, Wait, argument
 from lastack.script.model import ANYTHING, Array, Call, Expression, Struct
+from lastack.script.subject import Attempt
 from lastack.script.symbols import (
     F_GETFL,
     F_SETFL,

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from typing import Final
 
 from lastack.script.call_more import fcntl, getsockopt, ioctl, poll, setsockopt
-from lastack.script.descriptors import Attempt, Descriptors, Handle, Wait, argument
+from lastack.script.descriptors import Descriptors, Handle, Wait, argument
 from lastack.script.flow import pattern
 from lastack.script.model import ANYTHING, Anything, Array, Call, Expression, Header, Struct
 from lastack.script.stage import Stage
+from lastack.script.subject import Attempt
 from lastack.script.symbols import O_NONBLOCK, Unknown, number, show
 from lastack.script.verdict import Mismatch
 from lastack.stack import options
@@ -30,15 +31,10 @@ _MORE: Final[dict[str, Callable[[Descriptors, Call], Attempt]]] = {
 
 
 class Calls(Descriptors):
-    """The user of the stack: file descriptors, and what can be done with them.
+    """The user of the stack: file descriptors, and what can be done with them."""
 
-    `on_open` is called with the local and remote ports when a connection is opened actively, with
-    (port, 0) when a socket begins to listen.
-    """
-
-    def __init__(self, stage: Stage, header: Header, on_open: Callable[[int, int], None]) -> None:
+    def __init__(self, stage: Stage, header: Header) -> None:
         super().__init__(stage, header)
-        self.on_open = on_open
         self._table: dict[str, Callable[[Call], Attempt]] = {
             "socket": self._socket,
             "bind": self._bind,

@@ -4,7 +4,7 @@ from typing import Final
 
 from lastack.script.flow import Flow
 from lastack.script.model import Option, SegmentSpec
-from lastack.script.stage import Sent
+from lastack.script.scene import Sent
 from lastack.wire.segment import ACK, FIN, PSH, SACK, TIMESTAMPS, Segment
 
 _BITS: Final = 0x1FF

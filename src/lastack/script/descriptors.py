@@ -1,18 +1,17 @@
 """File descriptors: sockets as the user of a script sees them, and waiting on them."""
 
 import errno
-from collections.abc import Callable
 from typing import Final
 
 from lastack.errors import error_for
 from lastack.script.model import Call, Expression, Header
 from lastack.script.stage import Stage
+from lastack.script.subject import Caller
 from lastack.script.symbols import Unknown, number, show
 from lastack.stack import options
 from lastack.stack.sockets import TcpSocket
 from lastack.units import NEVER
 
-Attempt = Callable[[], int]
 _MOST: Final = 1 << 30
 
 
@@ -35,14 +34,14 @@ class Handle:
         self.urgent = False
 
 
-class Descriptors:
-    """The descriptors that are open. `streams` has what was written, by (local, remote) port."""
+class Descriptors(Caller):
+    """The descriptors that are open."""
 
     def __init__(self, stage: Stage, header: Header) -> None:
+        super().__init__()
         self.stage = stage
         self.header = header
         self.handles: dict[int, Handle] = {}
-        self.streams: dict[tuple[int, int], bytearray] = {}
 
     def handle(self, call: Call) -> Handle:
         """Return the file descriptor that a call is about; EBADF when it is not open."""

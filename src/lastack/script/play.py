@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from lastack.script.calls import Calls
 from lastack.script.compare import differences
-from lastack.script.descriptors import Attempt, Wait, errno_expected, result_of
+from lastack.script.descriptors import Wait, errno_expected, result_of
 from lastack.script.flow import Flow
 from lastack.script.icmp import icmp_of
 from lastack.script.model import (
@@ -20,11 +19,10 @@ from lastack.script.model import (
     Shell,
     Snippet,
 )
-from lastack.script.stage import Sent, Stage
+from lastack.script.scene import Sent
+from lastack.script.subject import Attempt, Subject
 from lastack.script.symbols import Unknown, errno_name, number
-from lastack.script.system import System
 from lastack.script.verdict import Mismatch
-from lastack.tcp.config import Config
 from lastack.units import NEVER, SECOND
 from lastack.wire.segment import Segment
 
@@ -54,15 +52,16 @@ class Settings:
 class Play:
     """One run of one script."""
 
-    def __init__(self, script: Script, config: Config, settings: Settings) -> None:
+    def __init__(self, script: Script, subject: Subject, settings: Settings) -> None:
         self.script = script
         self.settings = settings
-        self.stage = Stage(script.header, config, settings.seed)
+        self.stage = subject.scene
         self.stage.remote_offset = settings.remote_isn
         self.stage.on_change = self._retry
         self.stage.on_sent = self._sent
-        self.calls = Calls(self.stage, script.header, self._opened)
-        self.system = System(self.calls, script.path)
+        self.calls = subject.calls
+        self.calls.on_open = self._opened
+        self.system = subject.machine
         self.event: Event | None = None
         self.line = 0
         self.flow: Flow | None = None
@@ -202,10 +201,8 @@ class Play:
                 if sent.segment is not None and flow.is_mine(sent.segment):
                     return sent
             self._check_broken()
-            moment = self.stage.next_moment()
-            if moment > limit or moment >= NEVER:
+            if not self.stage.happens(limit):
                 raise Mismatch("the stack sends nothing", event.text, "nothing")
-            self.stage.step()
 
     def _compare(self, event: Event, spec: SegmentSpec, sent: Sent, flow: Flow, part: int) -> None:
         assert sent.segment is not None
@@ -320,11 +317,9 @@ class Play:
         """Wait for the end of a blocking call."""
         limit = pending.end + _BEYOND
         while self._pending is pending and self._broken is None:
-            moment = self.stage.next_moment()
-            if moment > limit:
+            if not self.stage.happens(limit):
                 self.line = pending.event.line
                 raise Mismatch("the call does not return", pending.event.text, "blocks")
-            self.stage.step()
         self._check_broken()
 
     def _check_broken(self) -> None:

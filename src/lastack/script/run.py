@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+from lastack.script.calls import Calls
 from lastack.script.model import Script
 from lastack.script.parse import load
 from lastack.script.play import Play, Settings
 from lastack.script.scan import Malformed, Unsupported
+from lastack.script.stage import Stage
+from lastack.script.subject import Subject
 from lastack.script.symbols import Unknown
+from lastack.script.system import System
 from lastack.script.verdict import Mismatch, Outcome, Verdict
 from lastack.tcp.config import Config, preset
 from lastack.units import MS, SECOND
@@ -34,7 +38,7 @@ def run(script: Script, settings: Settings) -> Outcome:
         config = with_knobs(config, script.header.knobs)
     except ValueError as error:
         return Outcome(script.path, Verdict.FAILED, f"malformed: {error}", 1)
-    play = Play(script, config, settings)
+    play = Play(script, in_virtual_time(script, config, settings), settings)
     try:
         play.play()
     except Mismatch as error:
@@ -53,6 +57,12 @@ def run(script: Script, settings: Settings) -> Outcome:
         reason = f"the stack raised {type(error).__name__}: {error}"
         return Outcome(script.path, Verdict.FAILED, reason, play.line, trace=play.trace())
     return Outcome(script.path, Verdict.PASSED, trace=play.trace())
+
+
+def in_virtual_time(script: Script, config: Config, settings: Settings) -> Subject:
+    """Return a fresh stack of ours, with nothing but the script around it."""
+    calls = Calls(Stage(script.header, config, settings.seed), script.header)
+    return Subject(calls.stage, calls, System(calls, script.path))
 
 
 def with_knobs(config: Config, knobs: Mapping[str, str]) -> Config:

@@ -1,72 +1,30 @@
-"""A stack on stage: virtual time, what is handed to it, and what it sends, in the order of time."""
+"""A stack of ours on stage, in virtual time: a thousand scripts take seconds, and no root."""
 
-from collections import deque
-from collections.abc import Callable
 from random import Random
 from typing import Final
 
 from lastack.script.model import Header
+from lastack.script.scene import Scene
 from lastack.script.verdict import Mismatch
-from lastack.stack.ip import Path, encode
 from lastack.stack.routes import Interface
 from lastack.stack.stack import Stack
 from lastack.tcp.config import Config
 from lastack.units import NEVER, SECOND
-from lastack.wire import icmp, ip4, ip6
-from lastack.wire.address import pack_address
-from lastack.wire.checksum import transport_holds
 from lastack.wire.packet import Packet
-from lastack.wire.segment import Segment, decode_segment
 from lastack.wire.stop import Stop
 
 EPOCH: Final = 1_000 * SECOND
 """What the stack's clock shows when the script's shows 0."""
-_LOCAL: Final = {4: "192.168.0.1", 6: "fd3d:fa7b:d17d::1"}
-_REMOTE: Final = {4: "192.0.2.1", 6: "2001:db8::1"}
 _STANDING_STILL: Final = 10_000
-_TCP: Final = 6
 
 
-class Sent:
-    """A packet that the stack has sent: when, from which port to which, and the segment.
-
-    `segment` is None for what is not TCP (`what` then says what it is).
-    """
-
-    def __init__(
-        self, time: int, segment: Segment | None, tos: int, ttl: int, what: str = ""
-    ) -> None:
-        self.time = time
-        self.segment = segment
-        self.tos = tos
-        self.ttl = ttl
-        self.what = what
-
-
-class Stage:
-    """One stack with one interface and a default route. `now` is in the script's time.
-
-    `on_change` is called whenever something has moved; `alarm` is a time, besides the stack's own
-    deadlines, at which it is to be called.
-    """
+class Stage(Scene):
+    """One stack with one interface and a default route."""
 
     def __init__(self, header: Header, config: Config, seed: int) -> None:
-        version = header.ip_version
-        self.local = pack_address(header.local_ip or _LOCAL[version])
-        self.remote = pack_address(header.remote_ip or _REMOTE[version])
-        self.version = 4 if len(self.local) == 4 else 6
-        text = header.local_ip or _LOCAL[version]
-        length = 16 if self.version == 4 else 64
-        self.stack = Stack(
-            [Interface("script", [f"{text}/{length}"], header.mtu)], config, Random(seed)
-        )
-        self.now = 0
-        self.remote_offset = 0
-        self.outbox: deque[Sent] = deque()
-        self.alarm = NEVER
-        self.on_change: Callable[[], None] | None = None
-        self.on_sent: Callable[[Sent], None] | None = None
-        self._ident = 0
+        super().__init__(header)
+        interface = Interface("script", [self.local_prefix], header.mtu)
+        self.stack = Stack([interface], config, Random(seed))
 
     @property
     def clock(self) -> int:
@@ -82,10 +40,18 @@ class Stage:
         """Let time pass until `to`, and everything happen that is due by then."""
         still = 0
         while self.next_moment() <= to:
-            still = self.step(still)
+            still = self._step(still)
         self.now = max(self.now, to)
 
-    def step(self, still: int = 0) -> int:
+    def happens(self, limit: int) -> bool:
+        """Go to the next moment, unless that is after `limit`."""
+        moment = self.next_moment()
+        if moment > limit or moment >= NEVER:
+            return False
+        self._step(0)
+        return True
+
+    def _step(self, still: int) -> int:
         """Go to the next moment; returns how often time has stood still."""
         moment = self.next_moment()
         if moment > self.now:
@@ -106,70 +72,16 @@ class Stage:
                 packet = self.stack.next_packet(self.clock)
                 if packet is None:
                     break
-                self._take(packet)
+                self._take(packet.to_bytes(), self.now)
             count = len(self.outbox)
             if self.on_change is not None:
                 self.on_change()
             packet = self.stack.next_packet(self.clock)
             if packet is None:
                 break
-            self._take(packet)
+            self._take(packet.to_bytes(), self.now)
             if len(self.outbox) - count > _STANDING_STILL:
                 raise Mismatch("the stack sends without end")
 
-    def _take(self, packet: Packet) -> None:
-        sent = self._read(packet)
-        self.outbox.append(sent)
-        if self.on_sent is not None:
-            self.on_sent(sent)
-
-    def _read(self, packet: Packet) -> Sent:
-        data = packet.to_bytes()
-        if data[0] >> 4 == 4:
-            header: ip4.Ip4 | ip6.Ip6 | Stop = ip4.decode_ip4(data, 0, len(data))
-        else:
-            header = ip6.decode_ip6(data, 0, len(data))
-        if isinstance(header, Stop):
-            raise Mismatch(f"the stack sent a bad packet: {header.sentence}", "", data.hex())
-        if header.protocol != _TCP:
-            return Sent(self.now, None, header.tos, header.ttl, f"IP protocol {header.protocol}")
-        start, end = header.payload_start, header.payload_end
-        if not transport_holds(header.source, header.destination, _TCP, data, start, end):
-            raise Mismatch("the stack sent a segment with a bad checksum (MUST-2)")
-        segment = decode_segment(data, start, end)
-        if isinstance(segment, Stop):
-            raise Mismatch(f"the stack sent a bad segment: {segment.sentence}", "", data.hex())
-        segment.ecn = header.tos & 3
-        return Sent(self.now, segment, header.tos, header.ttl)
-
-    # what comes from the remote host
-
-    def deliver(self, segment: Segment, ttl: int = 64, tos: int = 0) -> Stop | None:
-        """Hand a segment of the remote host to the stack."""
-        data = self._packet(self.remote, self.local, segment, ttl, tos)
-        stop = self.stack.packet_arrives(Packet(data), self.clock)
-        self.settle()
-        return stop
-
-    def deliver_icmp(
-        self, kind: icmp.IcmpKind, code: int, rest: int, quoted: Segment, ttl: int = 64
-    ) -> Stop | None:
-        """Hand an ICMP error about a segment of the stack's to the stack."""
-        about = self._packet(self.local, self.remote, quoted, 64, 0)
-        if self.version == 4:
-            body = icmp.error4(kind, code, rest, about)
-            head = ip4.encode_ip4(self.remote, self.local, 1, len(body), ttl)
-        else:
-            body = icmp.error6(kind, code, rest, about, self.remote, self.local)
-            head = ip6.encode_ip6(self.remote, self.local, ip6.PROTOCOL_ICMP6, len(body), ttl)
-        stop = self.stack.packet_arrives(Packet(head + body), self.clock)
-        self.settle()
-        return stop
-
-    def _packet(
-        self, source: bytes, destination: bytes, segment: Segment, ttl: int, tos: int
-    ) -> bytes:
-        self._ident = (self._ident + 1) & 0xFFFF
-        interface = Interface("remote", [], 65535)
-        path = Path(interface, source, destination, ttl, tos >> 2, True)
-        return encode(path, segment, self._ident).to_bytes()
+    def _hand_over(self, data: bytes) -> Stop | None:
+        return self.stack.packet_arrives(Packet(data), self.clock)

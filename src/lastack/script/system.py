@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from lastack.script.calls import Calls
+from lastack.script.subject import Machine
 from lastack.script.symbols import Unknown
 from lastack.script.verdict import Mismatch
 from lastack.tcp.config import Config
@@ -125,7 +126,7 @@ _HARMLESS: Final = frozenset(
 so by failing, as it asks for something on the wire."""
 
 
-class System:
+class System(Machine):
     """The machine around the stack, as far as scripts can turn its screws."""
 
     def __init__(self, calls: Calls, path: str) -> None:
