@@ -194,6 +194,30 @@ def test_batches_are_bounded_and_taken_in_before_anything_is_sent() -> None:
     assert not driver.step(0)
 
 
+def test_a_batch_is_taken_in_whole_before_anything_is_acknowledged() -> None:
+    """RFC 9293 3.10.7.4, MUST-59, MUST-58: fifty segments, one ACK."""
+    link = Room()
+    driver = Driver(stack("10.0.0.2", 1), link)
+    other = Driver(stack("10.0.0.1", 2), Room())
+    driver.stack.listen(Endpoint(RIGHT, 80), 1)
+    connection = other.stack.connect(Endpoint(RIGHT, 80), 0, config=CONFIG.replace(initial_window=50))
+    for _ in range(3):
+        other.step(0)
+        link.inbox.extend(other.link.taken)  # type: ignore[attr-defined]
+        other.link.taken.clear()  # type: ignore[attr-defined]
+        driver.step(0)
+        other.link.inbox.extend(link.taken)  # type: ignore[attr-defined]
+        link.taken.clear()
+    assert connection.state is State.ESTABLISHED
+    connection.send(bytes(50 * 1448), 0)
+    other.stack.wake(connection, 0)
+    other.step(0)
+    link.inbox.extend(other.link.taken)  # type: ignore[attr-defined]
+    assert len(link.inbox) == 50
+    driver.step(0)
+    assert len(link.taken) == 1
+
+
 def test_a_packet_that_finds_no_room_is_kept_and_goes_first() -> None:
     """`send` said False: keep it and try again; nothing overtakes it and nothing is lost."""
     link = Room(room=0)

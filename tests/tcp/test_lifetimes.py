@@ -44,7 +44,7 @@ def test_a_shorter_idle_time_counts_from_now_on() -> None:
 
 
 def test_keep_alive_has_no_business_in_time_wait() -> None:
-    """MUST-26: switched on there, it must neither probe nor end anything."""
+    """3.8.4: switched on there, it must neither probe nor end anything."""
     peer = time_wait_with_unread_data()
     connection = peer.connection
     connection.config = connection.config.replace(keepalive=True, keepalive_idle=SECOND)

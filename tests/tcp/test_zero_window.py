@@ -7,7 +7,7 @@ from lastack.units import HOUR, MINUTE, NEVER, SECOND
 
 
 def test_a_probe_that_took_the_last_octet_leaves_nothing_to_probe_for() -> None:
-    """MUST-36 is for data that waits: an idle connection with a closed window lives on."""
+    """3.8.6.1: probes are for data that waits: an idle connection with a closed window lives on."""
     peer = established(win=0)
     peer.writes(b"a")
     peer.waits_for_timer()
