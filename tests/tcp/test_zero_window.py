@@ -1,9 +1,10 @@
 """Windows that close: probing with a user timeout, with FIN behind, and when they open again."""
 
-from peer import PLAIN, established
+from peer import OURS, PLAIN, THEIRS, established
 
 from lastack.tcp.states import State
 from lastack.units import HOUR, MINUTE, NEVER, SECOND
+from lastack.wire.segment import ACK, Segment
 
 
 def test_a_probe_that_took_the_last_octet_leaves_nothing_to_probe_for() -> None:
@@ -130,3 +131,20 @@ def test_a_closed_connection_has_no_timer_whatever_was_unsent() -> None:
     peer.hears("R. 1:1(0) ack 1")
     peer.hears_nothing()
     assert peer.connection.next_deadline() == NEVER
+
+
+def test_a_probe_that_was_not_pulled_in_time_is_owed_no_more() -> None:
+    """Its octet was acknowledged meanwhile; the next one that waits has a timer of its own."""
+    peer = established(win=0)
+    connection = peer.connection
+    peer.writes(b"a")
+    peer.waits_for_timer()
+    peer.hears(". 1:2(1) ack 1")
+    peer.now += 2 * SECOND
+    connection.deadline_passed(peer.now)
+    connection.segment_arrives(Segment(80, 40000, THEIRS + 1, OURS + 2, ACK, 0), peer.now)
+    peer.now += 4 * SECOND
+    connection.deadline_passed(peer.now)
+    peer.writes(b"b")
+    peer.hears_nothing()
+    assert connection.next_deadline() < NEVER

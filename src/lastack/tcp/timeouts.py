@@ -99,6 +99,7 @@ def _persist(tcb: Tcb, now: int) -> None:
         tcb.push_owed = True
         return
     if snd.nxt == snd.end and not tcb.sent.spans:
+        tcb.probe_owed = False
         return  # a probe took the last octet: nothing waits for the window any more
     if tcb.retries == 0:
         tcb.retrying_since = now
