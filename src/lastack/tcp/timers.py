@@ -29,24 +29,14 @@ class Timer(IntEnum):
 class Timers:
     """Deadlines in nanoseconds, NEVER where a timer does not run."""
 
-    retransmit: int
-    persist: int
-    delayed_ack: int
-    keepalive: int
-    user_timeout: int
-    cork: int
-    time_wait: int
-    fin_wait_2: int
-
-    def __init__(self) -> None:
-        self.retransmit = NEVER
-        self.persist = NEVER
-        self.delayed_ack = NEVER
-        self.keepalive = NEVER
-        self.user_timeout = NEVER
-        self.cork = NEVER
-        self.time_wait = NEVER
-        self.fin_wait_2 = NEVER
+    retransmit: int = NEVER
+    persist: int = NEVER
+    delayed_ack: int = NEVER
+    keepalive: int = NEVER
+    user_timeout: int = NEVER
+    cork: int = NEVER
+    time_wait: int = NEVER
+    fin_wait_2: int = NEVER
 
     def clear(self) -> None:
         """Stop every timer."""
