@@ -24,6 +24,7 @@ lint:  ## format and lint, looked at only
 
 types:  ## mypy --strict
 	$(RUN) mypy
+	MYPYPATH=src:bench $(RUN) mypy bench/*.py
 
 house:  ## the rules of the house
 	$(RUN) pytest -q tests/test_house.py
