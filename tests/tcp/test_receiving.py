@@ -336,3 +336,16 @@ def test_delayed_acks_can_be_switched_off() -> None:
     peer.sends("P. 1:4(3) ack 1 win 1000", b"abc")
     peer.hears(". 1:1(0) ack 4")
     assert peer.connection.next_deadline() > peer.now + 500 * MS
+
+
+def test_a_buffer_smaller_than_a_unit_of_the_window_is_not_closed_for_ever() -> None:
+    """RFC 7323 2.3: what can be said are multiples of the scale's unit."""
+    config = PLAIN.replace(window_scale=True, scaled_buffer=1 << 30, receive_buffer=1000)
+    peer = opening(config)
+    peer.sends("S. 0:0(0) ack 1 win 9999 <mss 1000,nop,wscale 0>")
+    assert peer.hears(". 1:1(0) ack 1").window > 0
+    for at in range(1, 40_000, 1000):
+        peer.sends(f". {at}:{at + 1000}(1000) ack 1 win 9999", bytes(1000))
+        assert len(peer.reads()) == 1000
+        peer.waits(SECOND)
+    assert peer.heard[-1].window > 0

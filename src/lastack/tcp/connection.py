@@ -227,7 +227,7 @@ class Connection:
         if config.user_timeout != old.user_timeout and tcb.sent.spans:
             tcb.timers.user_timeout = NEVER
             tcb.begin_user_timeout(tcb.sent_at)
-        tcb.rcv.capacity = config.receive_buffer
+        tcb.rcv.hold(config.receive_buffer)
         tcb.set_path()
         if keepalive_begins and ESTABLISHED <= tcb.state < TIME_WAIT:
             tcb.timers.keepalive = tcb.heard_at + config.keepalive_idle

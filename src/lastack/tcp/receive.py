@@ -88,6 +88,14 @@ class ReceiveHalf:
         self.up = self.nxt
         self.edge = self.nxt
 
+    def hold(self, capacity: int) -> None:
+        """Take this buffer size, or two units of the window if that is more.
+
+        A window below a unit of its scale could not be said, and would be closed for ever.
+        """
+        least = 2 << self.scale if self.scale else 0
+        self.capacity = capacity if capacity > least else least
+
     @property
     def wnd(self) -> int:
         """RCV.WND: what the peer may still send, by what we have told it."""

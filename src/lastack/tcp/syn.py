@@ -64,9 +64,10 @@ def learn(tcb: Tcb, segment: Segment, now: int) -> None:
     if tcb.scale_on:
         tcb.snd.scale = min(segment.window_scale, 14)  # RFC 7323 2.3
         tcb.rcv.scale = _scale(tcb)
+        tcb.rcv.hold(tcb.rcv.capacity)
     if config.whole_segments:
         mss = max(min(tcb.peer_mss, tcb.mtu - tcb.headers), 1)
         rounded = (config.receive_buffer + mss - 1) // mss * mss
         tcb.config = config.replace(receive_buffer=rounded)
-        tcb.rcv.capacity = rounded
+        tcb.rcv.hold(rounded)
     tcb.set_path()
