@@ -55,8 +55,6 @@ def icmp_of(spec: IcmpSpec, version: int) -> tuple[IcmpKind, int, int]:
     kind = _TYPES.get(spec.type)
     if kind is None or (kind is IcmpKind.PACKET_TOO_BIG and version == 4):
         raise Unknown(f"ICMP {spec.type}")
-    if kind is IcmpKind.REDIRECT:
-        raise Unknown("ICMP redirects")
     code = _code(spec, kind, version)
     if kind is IcmpKind.UNREACHABLE and version == 4 and spec.code == "frag_needed":
         return kind, code, spec.mtu

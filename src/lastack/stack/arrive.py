@@ -21,10 +21,11 @@ from lastack.wire.checksum import checksum_holds
 from lastack.wire.ip4 import Ip4, decode_ip4, return_route, source_route
 from lastack.wire.ip6 import Ip6, decode_ip6
 from lastack.wire.packet import CHECKSUM_PRESENT, Packet
-from lastack.wire.segment import ACK, RST, SYN, Segment, decode_segment
+from lastack.wire.segment import ACK, FIN, RST, SYN, Segment, decode_segment
 from lastack.wire.stop import Stop
 
 _TCP: Final = 6
+_SYN_FIN: Final = SYN | FIN
 
 
 def packet_arrives(host: Host, packet: Packet, now: int) -> Stop | None:
@@ -226,6 +227,8 @@ def _tcp(
     if before is CLOSED or (before is TIME_WAIT and segment.flags & SYN):
         if _makes_way(host, slot, now):
             return _stranger(host, key, width, segment, hops, now)
+    if host.config.drop_syn_fin and _is_syn_fin(segment) and before is not TIME_WAIT:
+        return Stop.SYN_WITH_FIN
     try:
         stop = connection.segment_arrives(segment, now)
     except Exception as error:  # our mistake must not end the stack
@@ -234,6 +237,10 @@ def _tcp(
         host.trace(now, "in", connection, segment, before, stop)
     host.settle(slot, now)
     return stop
+
+
+def _is_syn_fin(segment: Segment) -> bool:
+    return segment.flags & _SYN_FIN == _SYN_FIN
 
 
 def _many(data: bytes, start: int, end: int) -> Stop:
@@ -309,7 +316,8 @@ def _reset(host: Host, local: Endpoint, remote: Endpoint, segment: Segment, now:
     if reset is None:
         return
     if host.may_answer(now):
-        host.reply(local.address, remote.address, reset, now)
+        config = host.ports.config_of(local.address, local.port)
+        host.reply(local.address, remote.address, reset, now, config=config)
     else:
         host.counters.resets_held_back += 1
 
@@ -353,10 +361,13 @@ def _listen(
     if segment.flags & RST:
         return Stop.RST_IN_LISTEN, None
     if segment.flags & ACK:
-        _reset(host, local, remote, segment, now)
+        if not segment.flags & SYN or host.config.reset_syn_ack_in_listen:
+            _reset(host, local, remote, segment, now)
         return Stop.ACK_IN_LISTEN, None
     if not segment.flags & SYN:
         return Stop.NO_SYN_IN_LISTEN, None
+    if host.config.drop_syn_fin and _is_syn_fin(segment):
+        return Stop.SYN_WITH_FIN, None
     if listener.inspect is not None:
         verdict = _inspect(host, listener, local, remote, segment)
         if verdict is Verdict.REJECT:

@@ -366,9 +366,13 @@ class Host(Keeper):
         segment: Segment,
         now: int,
         hops: tuple[bytes, ...] = (),
+        config: Config | None = None,
     ) -> None:
-        """Queue a segment that no connection sends: from one address of ours to another host."""
-        path = self.path(source, destination, self.config, hops)
+        """Queue a segment that no connection sends: from one address of ours to another host.
+
+        `config` is that of the socket it is about, for TTL and DSCP.
+        """
+        path = self.path(source, destination, config or self.config, hops)
         if path is None:
             return
         if self.queue(encode(path, segment, self.next_ident(1))):

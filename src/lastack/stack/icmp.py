@@ -12,6 +12,7 @@ from typing import Final
 from lastack.stack.demux import key_of
 from lastack.stack.host import Host
 from lastack.tcp.icmp_errors import IcmpError
+from lastack.tcp.states import SYN_RECEIVED, SYN_SENT
 from lastack.wire import icmp as wire
 from lastack.wire import ip6
 from lastack.wire.address import Endpoint
@@ -39,6 +40,8 @@ _ERRNOS4: Final = {
     9: errno.ENETUNREACH,
     11: errno.ENETUNREACH,
 }
+_PROHIBITED4: Final = (9, 10, 13)
+"""Communication with the network, the host, or anybody, administratively prohibited."""
 _ERRNOS6: Final = {
     wire.NO_ROUTE6: errno.ENETUNREACH,
     wire.PROHIBITED6: errno.EACCES,
@@ -88,6 +91,11 @@ def _error_arrives(host: Host, message: IcmpMessage, now: int) -> Stop:
     if slot is None:
         return Stop.ICMP_IGNORED
     severity, code = _meaning(message)
+    if host.config.icmp_prohibited_is_hard:
+        severity, code = _harder(message, severity, code)
+    opening = slot.connection.state in (SYN_SENT, SYN_RECEIVED)
+    if severity is IcmpError.HARD and opening and not host.config.icmp_aborts_opening:
+        severity = IcmpError.SOFT
     mtu = message.mtu
     if severity is IcmpError.TOO_BIG and mtu == 0:
         mtu = _guess(message)
@@ -119,6 +127,20 @@ def _meaning(message: IcmpMessage) -> tuple[IcmpError, int]:
         hard = code in (wire.PROHIBITED6, wire.PORT_UNREACHABLE6)
         number = _ERRNOS6.get(code, errno.EHOSTUNREACH)
     return IcmpError.HARD if hard else IcmpError.SOFT, number
+
+
+def _harder(message: IcmpMessage, severity: IcmpError, number: int) -> tuple[IcmpError, int]:
+    """Return what `Config.icmp_prohibited_is_hard` makes of an error."""
+    kind, code = message.kind, message.code
+    if kind == IcmpKind.TIME_EXCEEDED and code == 0:
+        return IcmpError.HARD, errno.EHOSTUNREACH
+    if message.version == 4:
+        prohibited = kind == IcmpKind.UNREACHABLE and code in _PROHIBITED4
+    else:
+        prohibited = kind == IcmpKind.PARAMETER_PROBLEM and code == _UNKNOWN_NEXT_HEADER
+    if prohibited or severity is IcmpError.HARD:
+        return IcmpError.HARD, errno.ECONNREFUSED
+    return severity, number
 
 
 def _guess(message: IcmpMessage) -> int:

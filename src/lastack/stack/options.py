@@ -45,6 +45,10 @@ TCP_INFO: Final = 11
 TCP_QUICKACK: Final = 12
 TCP_CONGESTION: Final = 13
 TCP_USER_TIMEOUT: Final = 18
+TCP_KEEPINIT: Final = 128
+"""FreeBSD's alone, under its number there."""
+TCP_NOOPT: Final = 0x10008
+"""FreeBSD's alone; its number there is 8, which is something else here."""
 
 IPPROTO_IPV6: Final = 41
 IPV6_UNICAST_HOPS: Final = 16
@@ -136,6 +140,8 @@ KNOBS: Final[dict[tuple[int, int], Knob]] = {
     (IPPROTO_TCP, TCP_KEEPCNT): Knob("keepalive_probes", 1, 1, 127),
     (IPPROTO_TCP, TCP_SYNCNT): Knob("syn_retries", 1, 1, 127),
     (IPPROTO_TCP, TCP_QUICKACK): _switch("delayed_ack", negated=True),
+    (IPPROTO_TCP, TCP_KEEPINIT): Knob("opening_timeout", SECOND, 1, 32767),
+    (IPPROTO_TCP, TCP_NOOPT): _switch("syn_options", negated=True),
     (IPPROTO_TCP, TCP_USER_TIMEOUT): Knob("user_timeout", MS, 0, _MOST),
 }
 """The options that are knobs and nothing else."""

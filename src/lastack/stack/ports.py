@@ -8,24 +8,30 @@ from collections.abc import Container
 from typing import Final
 
 from lastack.chance import Random, keyed_hash
+from lastack.tcp.config import Config
 
 _TABLE: Final = 64
 """Counters of the double-hash algorithm; more make the ports of one destination harder to guess."""
 
 
 class Binding:
-    """A port that somebody holds. `listening` bindings clash even where reuse is allowed."""
+    """A port that somebody holds. `listening` bindings clash even where reuse is allowed.
+
+    `config` is that of the socket which holds it, None where it is no socket's.
+    """
 
     address: bytes
     port: int
     reuse: bool
     listening: bool
+    config: Config | None
 
     def __init__(self, address: bytes, port: int, reuse: bool) -> None:
         self.address = address
         self.port = port
         self.reuse = reuse
         self.listening = False
+        self.config = None
 
     def clashes(self, address: bytes, reuse: bool) -> bool:
         """Return whether another binding of the same port cannot stand beside this one."""
@@ -77,6 +83,13 @@ class Ports:
             held.remove(binding)
             if not held:
                 del self.bindings[binding.port]
+
+    def config_of(self, address: bytes, port: int) -> Config | None:
+        """Return the Config of the socket that holds the port on this address, if one does."""
+        for binding in self.bindings.get(port, ()):
+            if binding.config is not None and overlap(binding.address, address):
+                return binding.config
+        return None
 
     def is_bound(self, port: int) -> bool:
         """Return whether anybody holds the port on any address."""

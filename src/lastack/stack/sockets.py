@@ -48,6 +48,12 @@ class TcpSocket(SocketOptions):
         self._connecting = False
         self._read_shut = False
 
+    def change(self, config: Config, now: int) -> None:
+        """Let another Config count from now on, for resets from a bound port too."""
+        super().change(config, now)
+        if self.binding is not None:
+            self.binding.config = config
+
     # opening
 
     def bind(self, now: int, local: Endpoint) -> None:
@@ -74,6 +80,7 @@ class TcpSocket(SocketOptions):
         ):
             raise error_for(errno.EADDRINUSE, str(local))
         self.binding = stack.ports.bind(address, port, self.reuse)
+        self.binding.config = self.config
         self.bound = Endpoint(address, port)
 
     def listen(self, now: int, backlog: int) -> None:

@@ -46,6 +46,8 @@ def segment_arrives(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
     if state is TIME_WAIT:
         return _time_wait(tcb, segment, now)
     stop = first_check_sequence(tcb, segment, now)
+    if stop is Stop.OUT_OF_WINDOW and tcb.config.take_old_acks and _is_old_ack(tcb, segment):
+        fifth_check_ack(tcb, segment, now)
     if stop is None and segment.flags & RST:
         stop = second_check_reset(tcb, segment, now)
     if stop is None and segment.flags & SYN:
@@ -175,6 +177,13 @@ def _check_timestamp(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
             wish_challenge(tcb, now)
         return Stop.OLD_TIMESTAMP
     return None
+
+
+def _is_old_ack(tcb: Tcb, segment: Segment) -> bool:
+    """Return whether, in a synchronized state, it acknowledges and repeats what had come."""
+    if tcb.state is SYN_RECEIVED or segment.flags & (SYN | RST | ACK) != ACK:
+        return False
+    return segment.seq_length > 0 and le(add(segment.seq, segment.seq_length), tcb.rcv.nxt)
 
 
 def _unacceptable(tcb: Tcb, segment: Segment, now: int) -> Stop:

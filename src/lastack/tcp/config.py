@@ -57,6 +57,11 @@ class Config:
     """Smaller ICMP reports are not believed (RFC 5927 7.2)."""
     option_order: str = "linux"
     """How a SYN lists its options: `linux` or `freebsd`."""
+    syn_options: bool = True
+    """Offer and take options on a SYN (MUST-4); False is FreeBSD's TCP_NOOPT: not even an MSS."""
+    syn_options_tries: int = 0
+    """Retransmissions after which a SYN goes with an MSS alone, lest some middlebox minds the other
+    options (FreeBSD's rexmit_drop_options); 0 is never."""
     syn_data: bool = True
     """Keep data that rides on a SYN until the connection is established (RFC 9293 3.4)."""
     ttl: int = 64
@@ -111,6 +116,9 @@ class Config:
     """Retransmissions after which the connection is given up instead; 0 counts time alone."""
     syn_retries: int = 0
     syn_ack_retries: int = 0
+    opening_timeout: int = 0
+    """Time after which an active open is given up, whatever else counts (FreeBSD's TCP_KEEPINIT); 0
+    leaves it to the limits above."""
     user_timeout: int = 0
     """RFC 9293 3.9.1.8 and RFC 5482; 0 leaves it to R2."""
     user_timeout_bounds_probing: bool = False
@@ -135,6 +143,12 @@ class Config:
     """The user hears of a reset in CLOSING and LAST-ACK too; RFC 9293 3.10.7.4 has it silent."""
     reuse_time_wait: bool = True
     """RFC 9293 3.6.1 MAY-2, RFC 6191."""
+    time_wait_needs_ack: bool = False
+    """In TIME-WAIT a segment without ACK goes unanswered, and every one with it is answered unless
+    it is the plain ACK that was still to come, as in FreeBSD. A SYN is such a segment where
+    `reuse_time_wait` has had its say; without that it is treated as RFC 9293 has it."""
+    acks_repeat_fin: bool = False
+    """While our FIN is unacknowledged every plain ACK carries it again, as in FreeBSD."""
     fin_wait_2_timeout: int = NEVER
     """How long FIN-WAIT-2 may last when the user has gone."""
     max_time_wait: int = 65536
@@ -156,6 +170,21 @@ class Config:
     challenge_period: int = 5 * SECOND
     icmp_aborts_synchronized: bool = True
     """SHLD-26: hard ICMP errors end a synchronized connection; RFC 5927 6 would not."""
+    icmp_aborts_opening: bool = True
+    """Hard ICMP errors end a connection that is not synchronized yet (FreeBSD's icmp_may_rst); the
+    host's knob, whatever its connections have."""
+    icmp_prohibited_is_hard: bool = False
+    """Prohibited and hop limit exceeded count as hard, and whatever is hard but that one means
+    ECONNREFUSED, as in FreeBSD (RFC 1122 4.2.3.9 has them soft)."""
+    drop_syn_fin: bool = False
+    """A segment with SYN and FIN is thrown away, in every state between CLOSED and TIME-WAIT
+    (FreeBSD's drop_synfin)."""
+    take_old_acks: bool = False
+    """A segment that brings nothing but what had come is not welcome, yet its ACK counts, as in
+    FreeBSD; RFC 9293 3.10.7.4 drops it whole."""
+    reset_syn_ack_in_listen: bool = True
+    """RFC 9293 3.10.7.2: an ACK in LISTEN is answered with a reset, on a SYN too; FreeBSD drops
+    that one."""
 
     # the host
     ports: tuple[int, int] = (49152, 65535)
@@ -215,6 +244,12 @@ _FREEBSD: Final = Config(
     syn_ack_retries=3,
     msl=30 * SECOND,
     reset_ends_time_wait=False,
+    time_wait_needs_ack=True,
+    acks_repeat_fin=True,
+    take_old_acks=True,
+    icmp_prohibited_is_hard=True,
+    reset_syn_ack_in_listen=False,
+    opening_timeout=75 * SECOND,
     fin_wait_2_timeout=60 * SECOND,
     keepalive_probes=8,
     icmp_aborts_synchronized=False,

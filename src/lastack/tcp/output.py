@@ -49,9 +49,9 @@ def next_segment(tcb: Tcb, now: int) -> Segment | None:
         return segment
     if tcb.duplicate_acks_owed > 0:
         tcb.duplicate_acks_owed -= 1
-        return _make(tcb, tcb.snd.max, ACK, _NO_PARTS, 0, now)
+        return _acknowledge(tcb, now)
     if tcb.ack_now:
-        return _make(tcb, tcb.snd.max, ACK, _NO_PARTS, 0, now)
+        return _acknowledge(tcb, now)
     if tcb.keepalive_owed:
         # A sequence number just before the window makes the peer answer (RFC 9293 3.8.4, MAY-5),
         # and no data is needed for that (SHLD-12).
@@ -90,6 +90,14 @@ def _answer(tcb: Tcb, reply: Reply, now: int) -> Segment:
         return segment
     duplicate = (reply.low, reply.high) if reply.low != reply.high else None
     return _make(tcb, tcb.snd.max, ACK, _NO_PARTS, 0, now, duplicate)
+
+
+def _acknowledge(tcb: Tcb, now: int) -> Segment:
+    """Make a plain ACK; with our FIN again where the Config has it so."""
+    snd = tcb.snd
+    if tcb.config.acks_repeat_fin and snd.fin_sent and snd.una != snd.max:
+        return _make(tcb, add(snd.max, -1), ACK | FIN, _NO_PARTS, 0, now)
+    return _make(tcb, snd.max, ACK, _NO_PARTS, 0, now)
 
 
 def _synchronize(tcb: Tcb, now: int) -> Segment:

@@ -19,14 +19,24 @@ def _scale(tcb: Tcb) -> int:
     return scale_for(max(tcb.config.receive_buffer, tcb.config.scaled_buffer))
 
 
+def _options_tried(tcb: Tcb) -> bool:
+    """Return whether our SYN has gone with its options as often as the Config has it."""
+    tries = tcb.config.syn_options_tries
+    return 0 < tries <= tcb.retries
+
+
 def options(tcb: Tcb, flags: int, now: int) -> bytes:
     """Return the option list of our SYN, or of our SYN-ACK: there, only what the peer offered."""
     config = tcb.config
+    if not config.syn_options:
+        return b""
     answers = bool(flags & ACK)
     timestamps = tcb.ts_on if answers else config.timestamps
     scale = tcb.scale_on if answers else config.window_scale
     sack = tcb.sack_on if answers else config.sack
     mss = struct.pack("!BBH", 2, 4, tcb.offered_mss())  # MUST-14, SHLD-5, MAY-3
+    if not answers and _options_tried(tcb):
+        return mss
     shift = _scale(tcb)
     stamps = struct.pack("!BBII", 8, 10, tcb.timestamp(now), tcb.ts_recent) if timestamps else b""
     if config.option_order == "freebsd":
@@ -53,7 +63,10 @@ def learn(tcb: Tcb, segment: Segment, now: int) -> None:
     config = tcb.config
     tcb.rcv.synchronize(segment.seq)
     tcb.rcv.in_steps = config.window_in_steps
-    if segment.mss != ABSENT and segment.mss > 0:
+    if not config.syn_options or (not tcb.passive and _options_tried(tcb)):
+        # What we did not offer is not agreed on; and without any options the MSS is not heard.
+        config = config.replace(timestamps=False, sack=False, window_scale=False)
+    if segment.mss != ABSENT and segment.mss > 0 and config.syn_options:
         tcb.peer_mss = segment.mss  # MUST-14
     tcb.ts_on = config.timestamps and segment.ts_val != ABSENT
     if tcb.ts_on:
@@ -68,6 +81,6 @@ def learn(tcb: Tcb, segment: Segment, now: int) -> None:
     if config.whole_segments:
         mss = max(min(tcb.peer_mss, tcb.mtu - tcb.headers), 1)
         rounded = (config.receive_buffer + mss - 1) // mss * mss
-        tcb.config = config.replace(receive_buffer=rounded)
+        tcb.config = tcb.config.replace(receive_buffer=rounded)
         tcb.rcv.hold(rounded)
     tcb.set_path()

@@ -82,6 +82,8 @@ class Tcb:
 
     # What the path and the peer allow.
     mtu: int
+    first_mtu: int
+    """What `mtu` was when the connection began."""
     headers: int
     max_size: int
     peer_mss: int
@@ -164,6 +166,7 @@ class Tcb:
         self.rtt = RoundTrip(config)
         self.timers = Timers()
         self.mtu = mtu
+        self.first_mtu = mtu
         self.max_size = max_size
         if len(local.address) == 4:
             self.headers = 40
@@ -229,8 +232,11 @@ class Tcb:
         self.duplicate_acks_owed = 0
 
     def offered_mss(self) -> int:
-        """Return the MSS option's value: what this host can receive (RFC 9293 3.7.1, MUST-67)."""
-        mss = self.mtu - self.headers
+        """Return the MSS option's value: what this host can receive (RFC 9293 3.7.1, MUST-67).
+
+        What an ICMP error says of the path away from here does not change it (RFC 1191 3.1).
+        """
+        mss = self.first_mtu - self.headers
         if 0 < self.config.mss_limit < mss:
             mss = self.config.mss_limit
         return mss

@@ -97,9 +97,11 @@ def time_wait_segment(entry: TimeWait, segment: Segment, now: int, config: Confi
             _acknowledge(entry, now)  # RFC 5961 3.2
             return Stop.RST_NOT_EXACT
         return Stop.RESET
+    if flags & SYN and not flags & ACK and config.reuse_time_wait and _is_newer(entry, segment):
+        return None
+    if config.time_wait_needs_ack and (config.reuse_time_wait or not flags & SYN):
+        return _needs_ack(entry, segment, now)
     if flags & SYN:
-        if not flags & ACK and config.reuse_time_wait and _is_newer(entry, segment):
-            return None
         if inside and not (config.rfc5961 and config.challenge_syn):
             here, there = entry.local.port, entry.remote.port
             entry.reply = Segment(here, there, entry.snd_nxt, entry.rcv_nxt, RST | ACK, 0)
@@ -124,6 +126,22 @@ def time_wait_segment(entry: TimeWait, segment: Segment, now: int, config: Confi
             _acknowledge(entry, now)
             return Stop.ACK_TOO_OLD
         return Stop.DATA_AFTER_FIN if segment.length else Stop.ACK_IN_TIME_WAIT
+    _acknowledge(entry, now)
+    return Stop.OLD_IN_TIME_WAIT
+
+
+def _needs_ack(entry: TimeWait, segment: Segment, now: int) -> Stop:
+    """Answer as FreeBSD does (`Config.time_wait_needs_ack`)."""
+    flags = segment.flags
+    if not flags & ACK:
+        return Stop.NO_ACK
+    if flags & FIN and add(segment.seq, segment.seq_length) == entry.rcv_nxt:
+        entry.expires = now + entry.duration
+        _acknowledge(entry, now)
+        return Stop.FIN_IN_TIME_WAIT
+    in_place = segment.seq == entry.rcv_nxt and segment.ack == entry.snd_nxt
+    if in_place and not segment.length and not flags & (SYN | FIN):
+        return Stop.ACK_IN_TIME_WAIT
     _acknowledge(entry, now)
     return Stop.OLD_IN_TIME_WAIT
 

@@ -31,8 +31,9 @@ def open_active(tcb: Tcb, now: int) -> None:
     tcb.passive = False
     enter(tcb, Cause.ACTIVE_OPEN, now)
     tcb.syn_owed = True
-    if tcb.config.user_timeout:
-        tcb.timers.user_timeout = now + tcb.config.user_timeout
+    limits = [limit for limit in (tcb.config.user_timeout, tcb.config.opening_timeout) if limit]
+    if limits:
+        tcb.timers.user_timeout = now + min(limits)
 
 
 def open_passive(tcb: Tcb, now: int) -> None:

@@ -27,6 +27,7 @@ class Stop(IntEnum):
     BAD_TCP_HEADER = 21
     BAD_TCP_PORT = 22
     BAD_FLAGS = 23
+    SYN_WITH_FIN = 24
     # no connection
     NO_CONNECTION = 30
     RST_TO_NOBODY = 31
@@ -95,6 +96,7 @@ SENTENCES: dict[Stop, str] = {
     Stop.BAD_TCP_HEADER: "the TCP header is malformed",
     Stop.BAD_TCP_PORT: "a TCP port of zero",
     Stop.BAD_FLAGS: "a combination of flags that no TCP sends",
+    Stop.SYN_WITH_FIN: "SYN and FIN in one segment, which this host was told to drop",
     Stop.NO_CONNECTION: "no connection: answered with a reset (RFC 9293 3.10.7.1)",
     Stop.RST_TO_NOBODY: "a reset for no connection (RFC 9293 3.10.7.1)",
     Stop.RST_IN_LISTEN: "a reset in LISTEN is ignored (RFC 9293 3.10.7.2)",
