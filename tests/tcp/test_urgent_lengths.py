@@ -51,7 +51,7 @@ def test_urgent_data_of_any_length_is_received() -> None:
         flags, urg = ("P.U", f" urg {pointer}") if pointer > 0 else ("P.", "")
         piece = data[at : at + 1000]
         peer.sends(f"{flags} {1 + at}:{1001 + at}(1000) ack 1 win 1000{urg}", piece)
-    assert peer.connection.urgent_remaining == 1500
+        assert peer.connection.urgent_remaining == 1500
     got = peer.reads(1000)
     assert peer.connection.urgent_remaining == 500
     got += peer.reads()

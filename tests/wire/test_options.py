@@ -20,6 +20,7 @@ def test_the_three_options_that_everybody_has() -> None:
     assert read("020405b4").mss == 1460
     assert read("01 01 01 020405b4 01").mss == 1460
     assert read("00 020405b4 000000").mss == ABSENT
+    assert read("00 02 020405b4 0000").mss == ABSENT
 
 
 @pytest.mark.parametrize("flags", [0, SYN, ACK, SYN | ACK, FIN | ACK, RST, PSH | ACK | URG])
@@ -39,5 +40,5 @@ def test_options_may_begin_at_any_octet(before: str) -> None:
 def test_an_option_that_nobody_knows_has_a_length_to_pass_over_it_by() -> None:
     """3.1, MUST-68, MUST-6: what it holds is not read as an option."""
     for kind in (6, 19, 29, 30, 69, 172, 253, 255):
-        found = read(f"{kind:02x}06 0204 0001 020405b4")
+        found = read(f"{kind:02x}06 0204 0001 020405b4 {kind:02x}06 0204 0001")
         assert found.mss == 1460, kind
