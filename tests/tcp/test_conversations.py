@@ -41,6 +41,13 @@ class User:
         self.gone = False
         self.error = 0
 
+    @property
+    def has_work(self) -> bool:
+        """Whether it would do something if it were not so slow."""
+        connection = self.connection
+        can_write = not self.half_closed and connection.writable
+        return not self.gone and (connection.readable or can_write)
+
     def acts(self, now: int) -> None:
         """Do a little of what is left to do."""
         connection = self.connection
@@ -174,7 +181,7 @@ def live(
         if all_gone and all(end.state is State.CLOSED for end in world.ends):
             break
         at = world.next_time()
-        if not all_gone:
+        if any(user.has_work for user in users):
             at = min(at, world.now + 100 * MS)
         if at >= NEVER:
             break
