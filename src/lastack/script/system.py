@@ -5,11 +5,10 @@ A command that cannot be obeyed raises Unknown: the script is then skipped, neve
 
 import re
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Final
 
 from lastack.script.calls import Calls
-from lastack.script.subject import Machine
+from lastack.script.commands import Commands, number_of
 from lastack.script.symbols import Unknown
 from lastack.script.verdict import Mismatch
 from lastack.tcp.config import Config
@@ -18,7 +17,6 @@ from lastack.units import MS, SECOND
 
 Change = Callable[[Config, str], Config]
 
-_ASSIGNMENT: Final = re.compile(r"([a-z][a-z0-9_.]+)=(\"[^\"]*\"|'[^']*'|\S+)")
 _STATES: Final = re.compile(
     r"sockstat (?P<flags>.*?)\|\s*(?P<mine>grep packetdril\w*\s*\|)?\s*"
     r"grep -c (?P<state>\w+)\s*\|\s*grep (?P<count>\d+)$"
@@ -26,29 +24,22 @@ _STATES: Final = re.compile(
 _DROP: Final = re.compile(r"tcpdrop -s (\w+)$")
 
 
-def _number(value: str) -> int:
-    try:
-        return int(value.strip("\"'").split()[0], 0)
-    except (ValueError, IndexError):
-        raise Unknown(f"the value {value}") from None
-
-
 def _switch(*fields: str) -> Change:
-    return lambda config, value: config.replace(**{f: _number(value) != 0 for f in fields})
+    return lambda config, value: config.replace(**{f: number_of(value) != 0 for f in fields})
 
 
 def _switched_off(field: str) -> Change:
-    return lambda config, value: config.replace(**{field: _number(value) == 0})
+    return lambda config, value: config.replace(**{field: number_of(value) == 0})
 
 
 def _amount(field: str, unit: int = 1, plus: int = 0) -> Change:
-    return lambda config, value: config.replace(**{field: _number(value) * unit + plus})
+    return lambda config, value: config.replace(**{field: number_of(value) * unit + plus})
 
 
 def _last_of_three(field: str, index: int) -> Change:
     def change(config: Config, value: str) -> Config:
         parts = value.strip("\"'").split()
-        return config.replace(**{field: _number(parts[min(index, len(parts) - 1)])})
+        return config.replace(**{field: number_of(parts[min(index, len(parts) - 1)])})
 
     return change
 
@@ -75,7 +66,7 @@ _FREEBSD: Final[dict[str, Change]] = {
     "net.inet.tcp.drop_synfin": _switch("drop_syn_fin"),
     "net.inet.tcp.icmp_may_rst": _switch("icmp_aborts_opening"),
     "net.inet.tcp.rexmit_drop_options": lambda config, value: config.replace(
-        syn_options_tries=3 if _number(value) else 0
+        syn_options_tries=3 if number_of(value) else 0
     ),
     "net.inet.tcp.msl": _amount("msl", MS),
     "net.inet.tcp.path_mtu_discovery": _switch("path_mtu_discovery"),
@@ -128,48 +119,22 @@ _HARMLESS: Final = frozenset(
 so by failing, as it asks for something on the wire."""
 
 
-class System(Machine):
+class System(Commands):
     """The machine around the stack, as far as scripts can turn its screws."""
 
     def __init__(self, calls: Calls, path: str) -> None:
+        super().__init__(path)
         self.calls = calls
-        self.path = path
 
-    def obey(self, command: str) -> None:
-        """Do what a shell line says. Raises Unknown when it cannot be done here, Mismatch when
-        the line checks something that is not so.
-        """
-        for line in _lines(command):
-            self._obey_one(line)
-
-    def _obey_one(self, line: str) -> None:
+    def _other(self, line: str) -> None:
         states = _STATES.match(line)
         drop = _DROP.match(line)
         if states is not None:
             self._count(states["state"], states["mine"] is not None, int(states["count"]), line)
         elif drop is not None and state_named(drop[1]) is TIME_WAIT:
             self._drop_time_waits()
-        elif line.startswith("sysctl "):
-            self._sysctl(line)
-        elif line.endswith("defaults.sh"):
-            self._profile(line)
-        elif "sysctl_restore" in line or line.startswith(("nstat >", "ip tcp_metrics flush")):
-            return
-        elif line.startswith("../") and "set_sysctls.py" in line:
-            for assignment in line.split()[1:]:
-                name, _, value = assignment.removeprefix("/proc/sys/").partition("=")
-                self._set(name.replace("/", "."), value)
-        elif line.startswith("tc qdisc add dev tun0 root pfifo"):
-            return
         else:
-            raise Unknown(f"the command {line.splitlines()[0]!r}")
-
-    def _sysctl(self, line: str) -> None:
-        found = _ASSIGNMENT.findall(line)
-        if not found:
-            raise Unknown(f"the command {line!r}")
-        for name, value in found:
-            self._set(name, value)
+            super()._other(line)
 
     def _set(self, name: str, value: str) -> None:
         stack = self.calls.stage.stack
@@ -181,18 +146,6 @@ class System(Machine):
                 raise Unknown(f"{name}={value}")
         elif name not in _HARMLESS:
             raise Unknown(f"the sysctl {name}")
-
-    def _profile(self, line: str) -> None:
-        """A script of sysctls beside ours: take what it sets."""
-        file = Path(self.path).parent / line.split()[-1]
-        try:
-            text = file.read_text(encoding="utf-8")
-        except OSError:
-            raise Unknown(f"the command {line!r}, as there is no {file}") from None
-        text = re.sub(r"\$\(\((.*?)\)\)", lambda m: str(_product(m[1])), text)
-        for inner in _lines(text):
-            if inner.startswith("sysctl "):
-                self._sysctl(inner)
 
     # the table of connections
 
@@ -224,22 +177,3 @@ class System(Machine):
                 stage.stack.wake(connection, stage.clock)
         while stage.stack.time_wait_table.remove_oldest() is not None:
             pass
-
-
-def _lines(command: str) -> list[str]:
-    """Return the lines of a command, comments and redirections taken off."""
-    found: list[str] = []
-    command = re.sub(r"\\\s*\n", " ", command).replace(";", "\n")
-    for line in command.splitlines():
-        line = re.sub(r"(^|\s)#.*", "", line).strip()
-        line = re.sub(r"\s*\d?>\s*/dev/null|\s*2>&1", "", line).strip()
-        if line:
-            found.append(line)
-    return found
-
-
-def _product(text: str) -> int:
-    result = 1
-    for factor in text.split("*"):
-        result *= _number(factor)
-    return result

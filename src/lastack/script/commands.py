@@ -1,0 +1,95 @@
+"""Shell lines as far as they need no shell: those that set sysctls, by whatever program."""
+
+import re
+from abc import abstractmethod
+from pathlib import Path
+from typing import Final
+
+from lastack.script.subject import Machine
+from lastack.script.symbols import Unknown
+
+_ASSIGNMENT: Final = re.compile(r"([a-z][a-z0-9_.]+)=(\"[^\"]*\"|'[^']*'|\S+)")
+
+
+class Commands(Machine):
+    """Reads the commands of a script, and leaves it to others what a sysctl does."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    @abstractmethod
+    def _set(self, name: str, value: str) -> None:
+        """Set a sysctl; raises Unknown when it cannot be done here."""
+
+    def _other(self, line: str) -> None:
+        """Obey a command that is none of the usual; raises Unknown when it cannot be done here."""
+        raise Unknown(f"the command {line.splitlines()[0]!r}")
+
+    def obey(self, command: str) -> None:
+        """Do what a shell line says. Raises Unknown when it cannot be done here, Mismatch when
+        the line checks something that is not so.
+        """
+        for line in _lines(command):
+            self._obey_one(line)
+
+    def _obey_one(self, line: str) -> None:
+        if line.startswith("sysctl "):
+            self._sysctl(line)
+        elif line.endswith("defaults.sh"):
+            self._profile(line)
+        elif "sysctl_restore" in line or line.startswith(("nstat >", "ip tcp_metrics flush")):
+            return
+        elif line.startswith("../") and "set_sysctls.py" in line:
+            for assignment in line.split()[1:]:
+                name, _, value = assignment.removeprefix("/proc/sys/").partition("=")
+                self._set(name.replace("/", "."), value)
+        elif line.startswith("tc qdisc add dev tun0 root pfifo"):
+            return
+        else:
+            self._other(line)
+
+    def _sysctl(self, line: str) -> None:
+        found = _ASSIGNMENT.findall(line)
+        if not found:
+            raise Unknown(f"the command {line!r}")
+        for name, value in found:
+            self._set(name, value)
+
+    def _profile(self, line: str) -> None:
+        """A script of sysctls beside ours: take what it sets."""
+        file = Path(self.path).parent / line.split()[-1]
+        try:
+            text = file.read_text(encoding="utf-8")
+        except OSError:
+            raise Unknown(f"the command {line!r}, as there is no {file}") from None
+        text = re.sub(r"\$\(\((.*?)\)\)", lambda m: str(_product(m[1])), text)
+        for inner in _lines(text):
+            if inner.startswith("sysctl "):
+                self._sysctl(inner)
+
+
+def number_of(value: str) -> int:
+    """Return the (first) number of a sysctl's value; raises Unknown."""
+    try:
+        return int(value.strip("\"'").split()[0], 0)
+    except (ValueError, IndexError):
+        raise Unknown(f"the value {value}") from None
+
+
+def _lines(command: str) -> list[str]:
+    """Return the lines of a command, comments and redirections taken off."""
+    found: list[str] = []
+    command = re.sub(r"\\\s*\n", " ", command).replace(";", "\n")
+    for line in command.splitlines():
+        line = re.sub(r"(^|\s)#.*", "", line).strip()
+        line = re.sub(r"\s*\d?>\s*/dev/null|\s*2>&1", "", line).strip()
+        if line:
+            found.append(line)
+    return found
+
+
+def _product(text: str) -> int:
+    result = 1
+    for factor in text.split("*"):
+        result *= number_of(factor)
+    return result
