@@ -16,6 +16,7 @@ import compileall
 import contextlib
 import json
 import os
+import select
 import shutil
 import signal
 import sys
@@ -143,6 +144,7 @@ class Run:
 
     number: int
     pid: int
+    watch: int
     began: float
     home: Path
 
@@ -156,6 +158,7 @@ class Run:
         copy_of_sources(work / "sources", place, mutant)
         self.pid = os.fork()
         if self.pid:
+            self.watch = os.pidfd_open(self.pid)
             return
         try:
             os.setsid()
@@ -177,6 +180,7 @@ class Run:
             os.waitpid(self.pid, 0)
         elif pid == 0:
             return None
+        os.close(self.watch)
         report = self.home / "report"
         ended = json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}
         said = (self.home / "log").read_text(encoding="utf-8", errors="replace")
@@ -196,7 +200,7 @@ def outcomes(
         while left or running:
             while left and len(running) < jobs:
                 running.append(Run(*left.pop(), Path(home)))
-            time.sleep(0.005)
+            select.select([run.watch for run in running], [], [], 1.0)
             for run in list(running):
                 outcome = run.finished()
                 if outcome is not None:
