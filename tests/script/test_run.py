@@ -127,7 +127,7 @@ def test_the_result_of_a_call_may_be_left_open() -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("+0 %{ assert True }%", "snippets of code"),
+        ("+0 %{ import os }%", "Import in a snippet"),
         ("+0 `rm -rf x`", "the command 'rm -rf x'"),
         ("+0 `sysctl -w net.inet.tcp.blackhole=2`", "net.inet.tcp.blackhole=2"),
         ("+0 `sysctl -w net.no.such=2`", "the sysctl net.no.such"),
@@ -200,3 +200,9 @@ def test_the_same_seed_gives_the_same_trace() -> None:
     """Nothing but the seed is chance."""
     text = "+0 write(4, ..., 10) = 10\n+1 > P. 1:11(10) ack 1"
     assert failed(text).report() == failed(text).report()
+
+
+def test_any_sequence_number_may_be_asked_for() -> None:
+    """`...(10)`: the second dialect has it for a number that cannot be foretold."""
+    passed("+0 write(4, ..., 10) = 10\n+0 > P. ...(10) ack 1")
+    failed("+0 write(4, ..., 10) = 10\n+0 > P. ...(9) ack 1", all_packets=True)

@@ -11,9 +11,10 @@ from typing import Final
 
 from lastack.script.call_more import fcntl, getsockopt, ioctl, poll, setsockopt
 from lastack.script.descriptors import Descriptors, Handle, Wait, argument
+from lastack.script.facts import KEPT, facts_of
 from lastack.script.flow import pattern
 from lastack.script.model import ANYTHING, Anything, Array, Call, Expression, Header, Struct
-from lastack.script.stage import Stage
+from lastack.script.stage import StackScene
 from lastack.script.subject import Attempt
 from lastack.script.symbols import O_NONBLOCK, Unknown, number, show
 from lastack.script.verdict import Mismatch
@@ -33,7 +34,7 @@ _MORE: Final[dict[str, Callable[[Descriptors, Call], Attempt]]] = {
 class Calls(Descriptors):
     """The user of the stack: file descriptors, and what can be done with them."""
 
-    def __init__(self, stage: Stage, header: Header) -> None:
+    def __init__(self, stage: StackScene, header: Header) -> None:
         super().__init__(stage, header)
         self._table: dict[str, Callable[[Call], Attempt]] = {
             "socket": self._socket,
@@ -64,6 +65,24 @@ class Calls(Descriptors):
         if maker is None:
             raise Unknown(f"the system call {call.name}")
         return maker(call)
+
+    def facts(self, local_port: int, remote_port: int) -> dict[str, int]:
+        """Return the values of the socket with this connection, or of the newest."""
+        chosen: Handle | None = None
+        for fd in sorted(self.handles):
+            handle = self.handles[fd]
+            connection = handle.socket.connection
+            chosen = handle
+            if connection is not None:
+                ends = (connection.local.port, connection.remote.port)
+                if ends == (local_port, remote_port):
+                    break
+        if chosen is None:
+            raise Unknown("a snippet where no socket is open")
+        clock = self.stage.clock
+        octets = chosen.socket.getsockopt(clock, options.IPPROTO_TCP, options.TCP_INFO)
+        assert isinstance(octets, bytes)
+        return facts_of(octets, KEPT)
 
     # opening
 

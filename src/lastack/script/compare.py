@@ -3,7 +3,7 @@
 from typing import Final
 
 from lastack.script.flow import Flow
-from lastack.script.model import Option, SegmentSpec
+from lastack.script.model import ANY_SEQ, Option, SegmentSpec
 from lastack.script.scene import Sent
 from lastack.wire.segment import ACK, FIN, PSH, SACK, TIMESTAMPS, Segment
 
@@ -31,6 +31,8 @@ def differences(
         wrong.append("flags")
     seq = (spec.seq + max(part, 0)) & 0xFFFFFFFF
     at = segment.seq if spec.absolute else flow.seq(segment)
+    if spec.seq == ANY_SEQ:
+        at = seq
     if at != seq or (part < 0 and segment.length != spec.length):
         wrong.append("sequence numbers")
     actual_ack = flow.ack(segment.ack) if segment.flags & ACK else segment.ack

@@ -7,7 +7,7 @@ stack is mapped through the first that was seen; one that a script has named alr
 
 from typing import Final
 
-from lastack.script.model import Option, SegmentSpec
+from lastack.script.model import ANY_SEQ, Option, SegmentSpec
 from lastack.wire.segment import ACK, RST, SACK, SYN, TIMESTAMPS, Segment, describe
 
 _MASK: Final = 0xFFFFFFFF
@@ -102,6 +102,8 @@ class Flow:
 
     def learn(self, segment: Segment, spec: SegmentSpec) -> None:
         """Take the stack's ISN and first timestamp from a segment that the script describes."""
+        if spec.seq == ANY_SEQ:
+            return
         if segment.flags & SYN and spec.flags & SYN and segment.seq != self.local_isn:
             self.local_isn = segment.seq
             self.local_offset = (segment.seq - spec.seq) & _MASK

@@ -5,6 +5,7 @@ Sequence numbers, acknowledgments and timestamps are those of the script; `flow`
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
 from lastack.units import MS
 
@@ -65,6 +66,10 @@ class IpSpec:
     tos: int = -1
     ttl: int = -1
     flow_label: int = -1
+
+
+ANY_SEQ: Final = -1
+"""The sequence number of a segment where any will do."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from lastack.script.model import IcmpSpec, IpSpec, Option, SegmentSpec
+from lastack.script.model import ANY_SEQ, IcmpSpec, IpSpec, Option, SegmentSpec
 from lastack.script.scan import Scanner
 from lastack.wire.segment import (
     ACK,
@@ -66,7 +66,12 @@ def _ip(scanner: Scanner) -> IpSpec:
 
 
 def _range(scanner: Scanner) -> tuple[int, int]:
-    """Read `1:101(100)`; return the first number and the length."""
+    """Read `1:101(100)`; return the first number and the length. `...(100)` takes any number."""
+    if scanner.takes("..."):
+        scanner.expect("(")
+        length = scanner.number("the octets of data", _MOST_DATA)
+        scanner.expect(")")
+        return ANY_SEQ, length
     seq = scanner.number("a sequence number", _MASK)
     scanner.expect(":")
     end_at = scanner.at
@@ -97,6 +102,7 @@ def _icmp(scanner: Scanner, inbound: bool, ip: IpSpec) -> IcmpSpec:
             scanner.unsupported("ICMP about UDP")
         seq, length = _range(scanner)
         scanner.expect("]")
+        seq = max(seq, 0)
     return IcmpSpec(inbound, kind, code, mtu, seq, length, ip)
 
 
@@ -105,6 +111,8 @@ def _segment(scanner: Scanner, inbound: bool, ip: IpSpec) -> SegmentSpec:
     flags, counted = _flags(scanner)
     seq, length = _range(scanner)
     absolute = scanner.takes("!")
+    if seq == ANY_SEQ and inbound:
+        scanner.fail("a sequence number for what the remote host sends,")
     ack = window = urgent = -1
     if scanner.takes_word("ack"):
         ack = scanner.number("an acknowledgment number", _MASK)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Final
 
 from lastack.script.compare import differences
@@ -20,6 +21,7 @@ from lastack.script.model import (
     Snippet,
 )
 from lastack.script.scene import Sent
+from lastack.script.snippet import Snippets
 from lastack.script.subject import Attempt, Subject
 from lastack.script.symbols import Unknown, errno_name, number
 from lastack.script.verdict import Mismatch
@@ -31,6 +33,16 @@ _BEYOND: Final = 2 * SECOND
 _FIRST_PORT: Final = 40_000
 
 
+class Against(Enum):
+    """Whom scripts are played against."""
+
+    STACK = "stack"
+    """Our stack, in virtual time."""
+    TUN = "tun"
+    """Our stack on a real device, in real time."""
+    KERNEL = "kernel"
+
+
 @dataclass
 class Settings:
     """How scripts are played.
@@ -38,6 +50,8 @@ class Settings:
     `preset` "" follows the script's dialect (`rfc` where nothing tells one); `semantic` compares
     options as sets; `all_packets` also fails when packets are left that the script does not
     mention; `remote_isn` moves the sequence numbers of the remote host; `knobs` change the preset.
+    `tolerance` is the least that any time may be off, nanoseconds. For the kernel, `allow_shell`
+    lets scripts run commands, as root, and `sysctls` are set in its namespace beforehand.
     """
 
     preset: str = ""
@@ -47,6 +61,10 @@ class Settings:
     seed: int = 1
     remote_isn: int = 0
     knobs: Mapping[str, str] = field(default_factory=dict)
+    against: Against = Against.STACK
+    tolerance: int = 0
+    allow_shell: bool = False
+    sysctls: Mapping[str, str] = field(default_factory=dict)
 
 
 class Play:
@@ -62,6 +80,7 @@ class Play:
         self.calls = subject.calls
         self.calls.on_open = self._opened
         self.system = subject.machine
+        self.snippets = Snippets()
         self.event: Event | None = None
         self.line = 0
         self.flow: Flow | None = None
@@ -75,7 +94,11 @@ class Play:
 
     def play(self) -> None:
         """Play every event; raises Mismatch when the stack does otherwise, Unknown to skip."""
+        begun = False
         for event in self.script.events:
+            if not begun and not isinstance(event.action, Shell):
+                begun = True
+                self.stage.begin()
             self.event, self.line = event, event.line
             self._time, latest = self._times(event)
             try:
@@ -106,7 +129,8 @@ class Play:
     def _tolerance(self, time: int, since: int) -> int:
         """Return how far off an event at `time` may be: so much, or a part of the time passed."""
         header = self.script.header
-        return max(header.tolerance, int((time - since) * header.tolerance_percent / 100))
+        least = max(header.tolerance, self.settings.tolerance)
+        return max(least, int((time - since) * header.tolerance_percent / 100))
 
     def _go_to(self, event: Event) -> None:
         """Let time pass until an event that the script makes."""
@@ -129,8 +153,6 @@ class Play:
             return
         if isinstance(action, IcmpSpec) and not action.inbound:
             raise Unknown("ICMP that the stack sends")
-        if isinstance(action, Snippet):
-            raise Unknown("snippets of code")
         if isinstance(action, Call) and self._pending is not None:
             self._await(self._pending)
         self._go_to(event)
@@ -144,6 +166,9 @@ class Play:
         elif isinstance(action, Shell):
             self.system.obey(action.command)
             self.stage.settle()
+        elif isinstance(action, Snippet):
+            ports = (self.flow.local_port, self.flow.remote_port) if self.flow else (0, 0)
+            self.snippets.run(action.code, self.calls.facts(*ports))
         elif isinstance(action, Call):
             self._call(event, action)
 

@@ -5,10 +5,11 @@ and clock, and the kernel.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from lastack.script.model import Call
 from lastack.script.scene import Scene
+from lastack.script.symbols import Unknown
 
 Attempt = Callable[[], int]
 """A system call about to be made: returns its result, raises an OSError, or raises `Wait`."""
@@ -32,6 +33,14 @@ class Caller(ABC):
 
         An attempt that raises `Wait` is made again whenever something has changed.
         """
+
+    def facts(self, local_port: int, remote_port: int) -> Mapping[str, int]:
+        """Return the `tcpi_*` values, as TCP_INFO has them, of the socket that a script is about.
+
+        That is the one with this connection, or the last that was made. Raises Unknown where they
+        cannot be had.
+        """
+        raise Unknown("snippets of code")
 
     def close(self) -> None:
         """Give back what is still open."""

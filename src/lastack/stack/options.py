@@ -183,6 +183,7 @@ _LINUX_STATES: Final[dict[State, int]] = {
     State.LISTEN: 10,
     State.CLOSING: 11,
 }
+_CA_STATES: Final[dict[str, int]] = {"open": 0, "recovery": 3, "loss": 4}
 _TCP_INFO: Final = struct.Struct("=8B24I4Q6I4Q2I2Q4I")
 TCP_INFO_SIZE: Final = _TCP_INFO.size
 _INFINITE: Final = 0x7FFFFFFF
@@ -202,9 +203,9 @@ def pack_info(info: ConnectionInfo) -> bytes:
     scales = (max(info.snd_scale or 0, 0) & 0xF) | (max(info.rcv_scale or 0, 0) & 0xF) << 4
     head = (
         _LINUX_STATES[info.state if info.state is not None else State.CLOSED],
-        0,
+        _CA_STATES.get(info.recovery or "", 0),
         min(info.backoff or 0, 255),
-        0,
+        min(info.probes or 0, 255),
         min(info.backoff or 0, 255),
         options,
         scales,
@@ -215,10 +216,10 @@ def pack_info(info: ConnectionInfo) -> bytes:
         0,
         mss,
         mss,
-        _u32((in_flight + unit - 1) // unit),
-        0,
-        0,
-        0,
+        _segments(in_flight, unit),
+        _segments(info.sacked or 0, unit),
+        _segments(info.lost or 0, unit),
+        _segments(info.resent or 0, unit),
         0,
         *(0, 0, 0, 0),
         _u32(info.path_mtu or 0),
@@ -247,6 +248,10 @@ def pack_info(info: ConnectionInfo) -> bytes:
         *(0, 0, _u32(info.out_of_order or 0), _u32(info.snd_wnd or 0)),
     )
     return _TCP_INFO.pack(*head, *words, *tail)
+
+
+def _segments(octets: int, size: int) -> int:
+    return _u32((octets + size - 1) // size)
 
 
 def pack_idle_info(listening: bool, waiting: int, backlog: int) -> bytes:

@@ -127,7 +127,12 @@ def our_syn_ack_is_acknowledged(tcb: Tcb, segment: Segment, now: int) -> None:
     rcv = tcb.rcv
     before = rcv.nxt
     if rcv.blocks and rcv.drain():
+        # The text of the peer's SYN, or what came while the handshake lasted: new as of now.
         tcb.bytes_received += diff(rcv.nxt, before)
-        tcb.ack_now = True
+        if tcb.config.delayed_ack and tcb.unacked_segments < 1:
+            tcb.unacked_segments += 1
+            tcb.timers.delayed_ack = now + tcb.config.delayed_ack_timeout
+        else:
+            tcb.ack_now = True
     if rcv.queued:
         tcb.notices |= READABLE

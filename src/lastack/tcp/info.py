@@ -34,6 +34,7 @@ class ConnectionInfo:
     mss: int | None = None
     path_mtu: int | None = None
     snd_scale: int | None = None
+    """-1 where the ends have not agreed on scaling."""
     rcv_scale: int | None = None
     timestamps: bool | None = None
     sack: bool | None = None
@@ -50,7 +51,14 @@ class ConnectionInfo:
     controller: str | None = None
     cwnd: int | None = None
     ssthresh: int | None = None
+    recovery: str | None = None
+    """Loss recovery: `open`, `recovery` or `loss`."""
+    # of what is in flight
+    sacked: int | None = None
+    lost: int | None = None
+    resent: int | None = None
     # counts
+    probes: int | None = None
     segments_sent: int | None = None
     segments_received: int | None = None
     bytes_sent: int | None = None

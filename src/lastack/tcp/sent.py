@@ -89,6 +89,11 @@ class SentLog:
         pipe = self.octets - self.sacked - self.lost - self.presumed
         return pipe if pipe > 0 else 0
 
+    @property
+    def resent_octets(self) -> int:
+        """Octets in flight that were sent more than once."""
+        return sum(s.length for s in self.spans if s.retransmits and not s.lost and not s.sacked)
+
     def sent(self, start: int, end: int, now: int, app_limited: bool) -> None:
         """Record that [start, end) went out for the first time."""
         if self.octets == 0:

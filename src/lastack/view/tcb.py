@@ -80,7 +80,7 @@ def _relative(value: int | None, base: int | None) -> str:
 def _octets(value: int | None, scale: int | None) -> str:
     if value is None:
         return ""
-    return f"{value:,}  (scale {scale})" if scale else f"{value:,}"
+    return f"{value:,}  (scale {scale})" if scale and scale > 0 else f"{value:,}"
 
 
 def _threshold(value: int | None) -> str:
