@@ -6,6 +6,7 @@ import pytest
 from peer import PLAIN, Peer, established
 
 from lastack.tcp.config import preset
+from lastack.tcp.events import Notice
 from lastack.tcp.states import State
 from lastack.units import MINUTE, NEVER, SECOND
 from lastack.wire.stop import Stop
@@ -226,6 +227,37 @@ def test_an_orphan_in_fin_wait_2_ends_when_the_preset_bounds_it() -> None:
     peer.sends(". 1:1(0) ack 2 win 1000")
     assert peer.waits_for_timer() == 60 * SECOND
     peer.is_in(State.CLOSED)
+
+
+def test_fin_wait_2_ends_when_the_peer_is_gone_and_so_is_the_user() -> None:
+    """By default too: nobody is left to wait; a user who has only half-closed waits on."""
+    peer = established()
+    peer.connection.close(peer.now)
+    peer.hears("F. 1:1(0) ack 1")
+    peer.sends(". 1:1(0) ack 2 win 1000")
+    assert peer.waits_for_timer() == 10 * MINUTE
+    peer.is_in(State.CLOSED)
+    assert fin_wait_2().connection.next_deadline() == NEVER
+
+
+def test_answers_in_time_wait_are_rate_limited_but_for_the_repeated_fin() -> None:
+    """RFC 5961 7: ten in five seconds, or two ends could go on answering each other."""
+    peer = time_wait()
+    for _ in range(30):
+        peer.sends(". 100000:100003(3) ack 2 win 1000")
+    assert len(peer.heard) == 10
+    peer.heard.clear()
+    for _ in range(12):
+        peer.sends("F. 1:1(0) ack 2 win 1000")
+        peer.hears(". 2:2(0) ack 2")
+
+
+def test_a_reader_is_woken_when_reading_is_shut_down() -> None:
+    """Whoever waits to read has nothing to wait for any more."""
+    peer = established()
+    peer.connection.notices = 0
+    peer.connection.shutdown_read(peer.now)
+    assert peer.connection.notices & Notice.READABLE
 
 
 def test_close_at_a_zero_window_is_not_stuck() -> None:

@@ -81,7 +81,9 @@ def _time_wait(tcb: Tcb, segment: Segment, now: int) -> Stop:
         end_with(tcb, Cause.RESET, 0, now, segment)
         return Stop.RESET
     tcb.timers.time_wait = entry.expires
-    if stop is None or entry.reply is not None:
+    if stop is Stop.FIN_IN_TIME_WAIT:
+        tcb.ack_now = True
+    elif stop is None or entry.reply is not None:
         wish_challenge(tcb, now)
     return Stop.SYN_IN_TIME_WAIT if stop is None else stop
 
@@ -155,7 +157,8 @@ def _is_repeated_syn(tcb: Tcb, segment: Segment) -> bool:
         return False
     segment.flags &= ~SYN
     segment.seq = add(segment.seq, 1)
-    segment.window >>= tcb.snd.scale  # a SYN's window is never scaled (RFC 7323 2.2)
+    # A SYN's window is never scaled (RFC 7323 2.2); one that is open must not look closed.
+    segment.window = segment.window >> tcb.snd.scale or min(segment.window, 1)
     return True
 
 
@@ -383,10 +386,9 @@ def _deliver(tcb: Tcb, segment: Segment, data: bytes, now: int) -> None:
 
 
 def _keep(tcb: Tcb, segment: Segment, seq: int, data: bytes) -> Stop | None:
-    """Octets ahead of the ones we wait for: keep them (SHLD-31), and say at once that there is a gap.
+    """Octets ahead of the ones we wait for: keep them (SHLD-31), say at once that there is a gap.
 
-    (MAY-13.)
-    A super-segment stands for several segments, each owed its duplicate ACK (RFC 5681 4.2).
+    That ACK is MAY-13. A super-segment stands for several segments, each owed its duplicate ACK (RFC 5681 4.2).
     """
     rcv = tcb.rcv
     again = rcv.overlap(seq, add(seq, len(data)))

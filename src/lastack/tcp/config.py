@@ -8,7 +8,7 @@ do where a peer can see it. A stack has one Config and a connection may have its
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
-from lastack.units import MINUTE, MS, NEVER, SECOND
+from lastack.units import MINUTE, MS, SECOND
 
 
 @dataclass
@@ -149,8 +149,8 @@ class Config:
     `reuse_time_wait` has had its say; without that it is treated as RFC 9293 has it."""
     acks_repeat_fin: bool = False
     """While our FIN is unacknowledged every plain ACK carries it again, as in FreeBSD."""
-    fin_wait_2_timeout: int = NEVER
-    """How long FIN-WAIT-2 may last when the user has gone."""
+    fin_wait_2_timeout: int = 10 * MINUTE
+    """How long FIN-WAIT-2 may last when the user has gone for good (NEVER is the RFC's letter)."""
     max_time_wait: int = 65536
     """Entries of the stack's TIME-WAIT table."""
 

@@ -174,7 +174,8 @@ def _again(tcb: Tcb, now: int) -> Segment | None:
             return None
         is_fin = snd.fin_sent and span.start == snd.end
         limit = max(allowed, 1) if not is_fin else limit
-    if span.length > limit and not (snd.fin_sent and span.length == limit + 1):
+    has_fin = snd.fin_sent and gt(span.end, snd.end)
+    if span.length > (limit + 1 if has_fin else limit):
         sent.split(index, add(span.start, limit))
     tcb.resend_owed = False
     tcb.probe_owed = False

@@ -37,6 +37,8 @@ class TimeWait:
     ts_on: bool
     ts_recent: int
     ts_offset: int
+    challenges: int
+    challenges_since: int
     reply: Segment | None
     over: bool
     hops: tuple[bytes, ...]
@@ -55,6 +57,8 @@ class TimeWait:
         self.ts_on = False
         self.ts_recent = 0
         self.ts_offset = 0
+        self.challenges = 0
+        self.challenges_since = 0
         self.reply = None
         self.over = False
         self.hops = ()
@@ -94,55 +98,50 @@ def time_wait_segment(entry: TimeWait, segment: Segment, now: int, config: Confi
         if not config.reset_ends_time_wait:
             return Stop.RST_IN_TIME_WAIT
         if segment.seq != entry.rcv_nxt and config.rfc5961 and config.exact_reset:
-            _acknowledge(entry, now)  # RFC 5961 3.2
+            _challenge(entry, now, config)  # RFC 5961 3.2
             return Stop.RST_NOT_EXACT
         return Stop.RESET
     if flags & SYN and not flags & ACK and config.reuse_time_wait and _is_newer(entry, segment):
         return None
     if config.time_wait_needs_ack and (config.reuse_time_wait or not flags & SYN):
-        return _needs_ack(entry, segment, now)
+        return _needs_ack(entry, segment, now, config)
     if flags & SYN:
         if inside and not (config.rfc5961 and config.challenge_syn):
             here, there = entry.local.port, entry.remote.port
             entry.reply = Segment(here, there, entry.snd_nxt, entry.rcv_nxt, RST | ACK, 0)
             return Stop.RESET
-        _acknowledge(entry, now)
+        _challenge(entry, now, config)
         return Stop.SYN_IN_TIME_WAIT
     if entry.ts_on and segment.ts_val != ABSENT and lt(segment.ts_val, entry.ts_recent):
-        _acknowledge(entry, now)
+        _challenge(entry, now, config)
         return Stop.OLD_TIMESTAMP
     if flags & FIN and add(segment.seq, segment.seq_length) == entry.rcv_nxt:
-        # The only thing that can arrive: the peer's FIN again. Our ACK of it was lost.
-        entry.expires = now + entry.duration
-        _acknowledge(entry, now)
-        return Stop.FIN_IN_TIME_WAIT
+        return _repeated_fin(entry, now)
     if inside and not flags & ACK:
         return Stop.NO_ACK
     if inside and not flags & FIN:
         if gt(segment.ack, entry.snd_nxt):
-            _acknowledge(entry, now)
+            _challenge(entry, now, config)
             return Stop.ACK_OF_UNSENT
         if config.rfc5961 and lt(segment.ack, entry.oldest_ack):
-            _acknowledge(entry, now)
+            _challenge(entry, now, config)
             return Stop.ACK_TOO_OLD
         return Stop.DATA_AFTER_FIN if segment.length else Stop.ACK_IN_TIME_WAIT
-    _acknowledge(entry, now)
+    _challenge(entry, now, config)
     return Stop.OLD_IN_TIME_WAIT
 
 
-def _needs_ack(entry: TimeWait, segment: Segment, now: int) -> Stop:
+def _needs_ack(entry: TimeWait, segment: Segment, now: int, config: Config) -> Stop:
     """Answer as FreeBSD does (`Config.time_wait_needs_ack`)."""
     flags = segment.flags
     if not flags & ACK:
         return Stop.NO_ACK
     if flags & FIN and add(segment.seq, segment.seq_length) == entry.rcv_nxt:
-        entry.expires = now + entry.duration
-        _acknowledge(entry, now)
-        return Stop.FIN_IN_TIME_WAIT
+        return _repeated_fin(entry, now)
     in_place = segment.seq == entry.rcv_nxt and segment.ack == entry.snd_nxt
     if in_place and not segment.length and not flags & (SYN | FIN):
         return Stop.ACK_IN_TIME_WAIT
-    _acknowledge(entry, now)
+    _challenge(entry, now, config)
     return Stop.OLD_IN_TIME_WAIT
 
 
@@ -161,6 +160,23 @@ def _is_newer(entry: TimeWait, segment: Segment) -> bool:
             return gt(segment.seq, entry.rcv_nxt)
         return gt(segment.ts_val, entry.ts_recent)
     return gt(segment.seq, entry.rcv_nxt)
+
+
+def _repeated_fin(entry: TimeWait, now: int) -> Stop:
+    """The only thing that can arrive: the peer's FIN again. Our ACK of it was lost."""
+    entry.expires = now + entry.duration
+    _acknowledge(entry, now)
+    return Stop.FIN_IN_TIME_WAIT
+
+
+def _challenge(entry: TimeWait, now: int, config: Config) -> None:
+    """Acknowledge at a bounded rate (RFC 5961 7), so that two ends cannot go on answering."""
+    if now - entry.challenges_since >= config.challenge_period:
+        entry.challenges_since = now
+        entry.challenges = 0
+    if entry.challenges < config.challenge_acks:
+        entry.challenges += 1
+        _acknowledge(entry, now)
 
 
 def _acknowledge(entry: TimeWait, now: int) -> None:

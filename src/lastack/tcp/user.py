@@ -19,7 +19,7 @@ from lastack.tcp.states import (
     TIME_WAIT,
     Cause,
 )
-from lastack.tcp.tcb import Tcb, end_with, enter
+from lastack.tcp.tcb import READABLE, Tcb, end_with, enter
 from lastack.units import NEVER
 from lastack.wire.seq import diff, lt
 
@@ -195,6 +195,7 @@ def shutdown_read(tcb: Tcb) -> None:
     rcv.first = 0
     rcv.queued = 0
     rcv.urgent = False
+    tcb.notices |= READABLE
 
 
 def close(tcb: Tcb, now: int) -> None:
