@@ -388,7 +388,8 @@ def _deliver(tcb: Tcb, segment: Segment, data: bytes, now: int) -> None:
 def _keep(tcb: Tcb, segment: Segment, seq: int, data: bytes) -> Stop | None:
     """Octets ahead of the ones we wait for: keep them (SHLD-31), say at once that there is a gap.
 
-    That ACK is MAY-13. A super-segment stands for several segments, each owed its duplicate ACK (RFC 5681 4.2).
+    That ACK is MAY-13. A super-segment stands for several segments, each owed its duplicate ACK
+    (RFC 5681 4.2).
     """
     rcv = tcb.rcv
     again = rcv.overlap(seq, add(seq, len(data)))
