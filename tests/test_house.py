@@ -15,7 +15,7 @@ FLOORS = (
     ("tcp",),
     ("stack",),
     ("link", "sim", "observe"),
-    ("driver", "aio", "sync", "script", "services"),
+    ("driver", "aio", "sync", "script", "services", "check"),
     ("view", "lab"),
     ("cli",),
     ("__main__",),

@@ -32,6 +32,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "serve": ("lastack.cli.serve", "Serve files over our own TCP through a TUN device."),
     "fetch": ("lastack.cli.fetch", "Fetch a URL over our own TCP through a TUN device."),
     "script": ("lastack.cli.script", "Run packetdrill scripts against our own TCP."),
+    "check": ("lastack.cli.check", "Ask any TCP of yours whether it does what RFC 9293 says."),
     "completion": ("lastack.cli.completion", "Print what makes a shell complete our words."),
 }
 """Each command: the module that has it under its own name, and its one line in `--help`."""
