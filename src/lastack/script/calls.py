@@ -20,6 +20,8 @@ from lastack.script.symbols import O_NONBLOCK, Unknown, number, show
 from lastack.script.verdict import Mismatch
 from lastack.stack import options
 from lastack.stack.sockets import TcpSocket
+from lastack.tcp.events import StateChanged
+from lastack.tcp.states import CLOSED, LISTEN, TIME_WAIT, State
 from lastack.wire.address import Endpoint, pack_address
 
 _MORE: Final[dict[str, Callable[[Descriptors, Call], Attempt]]] = {
@@ -83,6 +85,25 @@ class Calls(Descriptors):
         octets = chosen.socket.getsockopt(clock, options.IPPROTO_TCP, options.TCP_INFO)
         assert isinstance(octets, bytes)
         return facts_of(octets, KEPT)
+
+    def state_of(self, local_port: int, remote_port: int) -> State | None:
+        """Return what our stack says of a connection; LISTEN or CLOSED where there is none."""
+        stack = self.stage.stack
+        for connection in stack.connections():
+            if (connection.local.port, connection.remote.port) == (local_port, remote_port):
+                return connection.state
+        for entry in stack.time_wait_table.entries.values():
+            if (entry.local.port, entry.remote.port) == (local_port, remote_port):
+                return TIME_WAIT
+        return LISTEN if stack.listeners.by_port.get(local_port) else CLOSED
+
+    def rule(self) -> str:
+        """Return the last state change, with the section of RFC 9293."""
+        changes = [one for one in self.stage.stack.take_events() if isinstance(one, StateChanged)]
+        if not changes:
+            return ""
+        last = changes[-1]
+        return f"{last.state} -> {last.to}: RFC 9293 {last.section}"
 
     # opening
 

@@ -24,9 +24,11 @@ from lastack.script.scene import Sent
 from lastack.script.snippet import Snippets
 from lastack.script.subject import Attempt, Subject
 from lastack.script.symbols import Unknown, errno_name, number
+from lastack.script.trace import Journal, Move, Trace, seconds
 from lastack.script.verdict import Mismatch
 from lastack.units import NEVER, SECOND
 from lastack.wire.segment import Segment
+from lastack.wire.stop import Stop
 
 _BEYOND: Final = 2 * SECOND
 """How long after its time an expected packet is waited for, to be able to say when it came."""
@@ -90,7 +92,8 @@ class Play:
         self._time = 0
         self._pending: _Pending | None = None
         self._broken: _Broken | None = None
-        self._log: list[tuple[int, Flow | None, Segment | None, str]] = []
+        self._stop: Stop | None = None
+        self.journal = Journal(self.calls.state_of)
 
     def play(self) -> None:
         """Play every event; raises Mismatch when the stack does otherwise, Unknown to skip."""
@@ -140,9 +143,7 @@ class Play:
         if event.when.clock is not Clock.ANY and late > self._tolerance(
             self._time, self._last_time
         ):
-            raise Mismatch(
-                "too late for this event", _seconds(self._time), _seconds(self.stage.now)
-            )
+            raise Mismatch("too late for this event", seconds(self._time), seconds(self.stage.now))
 
     # events
 
@@ -161,7 +162,7 @@ class Play:
         elif isinstance(action, IcmpSpec):
             kind, code, rest = icmp_of(action, self.stage.version)
             flow = self.flow or self._new_flow(self.script.header.bind_port)
-            self._note(None, None, f"< {event.text.partition('<')[2].strip()}")
+            self._note(None, None, event.text.partition("<")[2].strip(), inbound=True)
             self.stage.deliver_icmp(kind, code, rest, flow.quoted(action.seq, action.length))
         elif isinstance(action, Shell):
             self.system.obey(action.command)
@@ -179,19 +180,12 @@ class Play:
         if spec.ports is not None:
             flow = self._flow_of(spec.ports[1], spec.ports[0])
         segment = flow.inbound(spec)
-        self._note(flow, segment, "<")
+        move = self._note(flow, segment, "", inbound=True)
         stop = self.stage.deliver(
             segment, spec.ip.ttl if spec.ip.ttl >= 0 else 64, max(spec.ip.tos, 0)
         )
-        if stop is not None:
-            time, at, what, mark = self._log[self._index(segment)]
-            self._log[self._index(segment)] = (time, at, what, f"{mark} {stop.name}")
-
-    def _index(self, segment: Segment) -> int:
-        for index in range(len(self._log) - 1, -1, -1):
-            if self._log[index][2] is segment:
-                return index
-        return -1
+        self.journal.settled(move, flow, stop)
+        self._stop = stop
 
     def _expect(self, event: Event, spec: SegmentSpec, latest: int) -> None:
         """The stack must send this now."""
@@ -241,7 +235,7 @@ class Play:
         if wrong:
             actual = f"> {flow.show(sent.segment, False)}"
             raise Mismatch(
-                f"{' and '.join(wrong)} differ", event.text, f"{_seconds(sent.time)} {actual}"
+                f"{' and '.join(wrong)} differ", event.text, f"{seconds(sent.time)} {actual}"
             )
 
     def _right_data(self, segment: Segment, flow: Flow) -> bool:
@@ -257,16 +251,16 @@ class Play:
             return
         slack = self._tolerance(self._time, self._last_time)
         if not self._time - slack <= sent.time <= latest + slack:
-            expected = _seconds(self._time)
+            expected = seconds(self._time)
             if latest > self._time:
-                expected += f" to {_seconds(latest)}"
-            raise Mismatch("the packet is sent at another time", expected, _seconds(sent.time))
+                expected += f" to {seconds(latest)}"
+            raise Mismatch("the packet is sent at another time", expected, seconds(sent.time))
 
     def _nothing_left(self) -> None:
         for sent in self.stage.outbox:
             flow = self.flow
             if sent.segment is not None and flow is not None and flow.is_mine(sent.segment):
-                actual = f"{_seconds(sent.time)} > {flow.show(sent.segment, False)}"
+                actual = f"{seconds(sent.time)} > {flow.show(sent.segment, False)}"
                 raise Mismatch("the stack sends more than the script says", "nothing", actual)
 
     # system calls
@@ -320,8 +314,8 @@ class Play:
             if abs(self.stage.now - pending.end) > slack:
                 raise Mismatch(
                     f"{call.name} returns at another time, {event.text}",
-                    _seconds(pending.end),
-                    _seconds(self.stage.now),
+                    seconds(pending.end),
+                    seconds(self.stage.now),
                 )
         return True
 
@@ -388,22 +382,17 @@ class Play:
             for flow in self._flows:
                 if flow.is_mine(sent.segment):
                     mine = flow
-        self._note(mine, sent.segment, f"> {sent.what}".strip())
+        self._note(mine, sent.segment, sent.what, inbound=False)
 
-    def _note(self, flow: Flow | None, segment: Segment | None, text: str) -> None:
-        self._log.append((self.stage.now, flow, segment, text))
+    def _note(
+        self, flow: Flow | None, segment: Segment | None, text: str, inbound: bool | None = None
+    ) -> Move:
+        return self.journal.note(self.stage.now, inbound, text, flow, segment)
 
-    def trace(self) -> list[str]:
-        """Return what has happened, a line each, in the script's numbers."""
-        lines: list[str] = []
-        for time, flow, segment, text in self._log:
-            words = text
-            if segment is not None:
-                mark, _, stop = text.partition(" ")
-                shown = repr(segment) if flow is None else flow.show(segment, mark == "<")
-                words = f"{mark} {shown}" + (f"   [{stop}]" if stop else "")
-            lines.append(f"{_seconds(time)} {words}")
-        return lines
+    def trace(self) -> Trace:
+        """Return what has happened, in the script's numbers, and the rule followed last."""
+        rule = self._stop.sentence if self._stop is not None else self.calls.rule()
+        return self.journal.trace(rule)
 
 
 class _Pending:
@@ -431,8 +420,3 @@ def _is_inbound(event: Event) -> bool:
 
 def _is_outbound(event: Event) -> bool:
     return isinstance(event.action, SegmentSpec) and not event.action.inbound
-
-
-def _seconds(time: int) -> str:
-    """Return nanoseconds as a script has them."""
-    return f"{time / SECOND:.6f}"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from lastack.script.model import Call
 from lastack.script.scene import Scene
 from lastack.script.symbols import Unknown
+from lastack.tcp.states import State
 
 Attempt = Callable[[], int]
 """A system call about to be made: returns its result, raises an OSError, or raises `Wait`."""
@@ -41,6 +42,14 @@ class Caller(ABC):
         cannot be had.
         """
         raise Unknown("snippets of code")
+
+    def state_of(self, local_port: int, remote_port: int) -> State | None:
+        """Return the state of a connection, None where it cannot be seen."""
+        return None
+
+    def rule(self) -> str:
+        """Return the last row of the state table that was followed, with its section, or ""."""
+        return ""
 
     def close(self) -> None:
         """Give back what is still open."""

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
+from lastack.script.trace import Trace
+
 
 class Verdict(Enum):
     """passed, failed, or skipped because something in the script cannot be had here."""
@@ -25,7 +27,7 @@ class Outcome:
     line: int = 0
     expected: str = ""
     actual: str = ""
-    trace: list[str] = field(default_factory=list)
+    trace: Trace = field(default_factory=Trace)
 
     def report(self, lines: int = 24) -> str:
         """Return the outcome in several lines: the reason, both sides, the end of the trace."""
@@ -35,6 +37,8 @@ class Outcome:
             words.append(f"  expected  {self.expected}")
         if self.actual:
             words.append(f"  actual    {self.actual}")
+        if self.verdict is Verdict.FAILED and self.trace.rule:
+            words.append(f"  rule      {self.trace.rule}")
         if self.verdict is Verdict.FAILED and self.trace:
             if len(self.trace) > lines:
                 words.append(f"  ... {len(self.trace) - lines} lines before")
