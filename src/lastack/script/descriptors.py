@@ -5,7 +5,7 @@ from typing import Final
 
 from lastack.errors import error_for
 from lastack.script.model import Call, Expression, Header
-from lastack.script.stage import Stage
+from lastack.script.stage import StackScene
 from lastack.script.subject import Caller
 from lastack.script.symbols import Unknown, number, show
 from lastack.stack import options
@@ -37,7 +37,7 @@ class Handle:
 class Descriptors(Caller):
     """The descriptors that are open."""
 
-    def __init__(self, stage: Stage, header: Header) -> None:
+    def __init__(self, stage: StackScene, header: Header) -> None:
         super().__init__()
         self.stage = stage
         self.header = header

@@ -4,14 +4,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from lastack.script.calls import Calls
+from lastack.script.kernel_calls import KernelCalls
+from lastack.script.kernel_machine import KernelMachine
+from lastack.script.kernel_scene import KernelScene
 from lastack.script.model import Script
 from lastack.script.parse import load
-from lastack.script.play import Play, Settings
+from lastack.script.play import Against, Play, Settings
 from lastack.script.scan import Malformed, Unsupported
 from lastack.script.stage import Stage
 from lastack.script.subject import Subject
 from lastack.script.symbols import Unknown
 from lastack.script.system import System
+from lastack.script.tun_scene import TunScene
 from lastack.script.verdict import Mismatch, Outcome, Verdict
 from lastack.tcp.config import Config, preset
 from lastack.units import MS, SECOND
@@ -38,8 +42,14 @@ def run(script: Script, settings: Settings) -> Outcome:
         config = with_knobs(config, script.header.knobs)
     except ValueError as error:
         return Outcome(script.path, Verdict.FAILED, f"malformed: {error}", 1)
-    play = Play(script, in_virtual_time(script, config, settings), settings)
+    if script.header.knobs and settings.against is Against.KERNEL:
+        knobs = ", ".join(script.header.knobs)
+        return Outcome(script.path, Verdict.SKIPPED, f"the kernel has no knob {knobs}", 1)
+    subject = subject_of(script, config, settings)
+    play = Play(script, subject, settings)
     try:
+        for name, value in settings.sysctls.items():
+            subject.machine.obey(f"sysctl {name}={value!r}")
         play.play()
     except Mismatch as error:
         return Outcome(
@@ -56,13 +66,25 @@ def run(script: Script, settings: Settings) -> Outcome:
     except Exception as error:  # our own mistake: with `strict`, the stack raises
         reason = f"the stack raised {type(error).__name__}: {error}"
         return Outcome(script.path, Verdict.FAILED, reason, play.line, trace=play.trace())
+    finally:
+        subject.close()
     return Outcome(script.path, Verdict.PASSED, trace=play.trace())
 
 
-def in_virtual_time(script: Script, config: Config, settings: Settings) -> Subject:
-    """Return a fresh stack of ours, with nothing but the script around it."""
-    calls = Calls(Stage(script.header, config, settings.seed), script.header)
-    return Subject(calls.stage, calls, System(calls, script.path))
+def subject_of(script: Script, config: Config, settings: Settings) -> Subject:
+    """Return what a script is to be played against, fresh, with nothing but the script around it.
+
+    A real device needs a namespace of its own (see `apart`); raises DeviceUnavailable.
+    """
+    header = script.header
+    if settings.against is Against.KERNEL:
+        scene = KernelScene(header)
+        machine = KernelMachine(script.path, settings.allow_shell)
+        return Subject(scene, KernelCalls(scene, header), machine)
+    on_device = settings.against is Against.TUN
+    stage = (TunScene if on_device else Stage)(header, config, settings.seed)
+    calls = Calls(stage, header)
+    return Subject(stage, calls, System(calls, script.path))
 
 
 def with_knobs(config: Config, knobs: Mapping[str, str]) -> Config:

@@ -65,6 +65,10 @@ class Scene(ABC):
         self.on_sent: Callable[[Sent], None] | None = None
         self._ident = 0
 
+    def begin(self) -> None:
+        """The script's time begins now."""
+        return
+
     @abstractmethod
     def advance(self, to: int) -> None:
         """Let time pass until `to`, and everything happen that happens by then."""
@@ -118,15 +122,15 @@ class Scene(ABC):
 
     # what the subject sends
 
-    def _take(self, data: bytes, time: int) -> None:
-        """A packet of the subject has come out at `time`."""
-        sent = _read(data, time)
+    def _take(self, data: bytes, time: int, unchecked: bool = False) -> None:
+        """A packet of the subject has come out at `time`; `unchecked`: with its checksum owed."""
+        sent = _read(data, time, unchecked)
         self.outbox.append(sent)
         if self.on_sent is not None:
             self.on_sent(sent)
 
 
-def _read(data: bytes, time: int) -> Sent:
+def _read(data: bytes, time: int, unchecked: bool) -> Sent:
     if data[0] >> 4 == 4:
         header: ip4.Ip4 | ip6.Ip6 | Stop = ip4.decode_ip4(data, 0, len(data))
     else:
@@ -136,7 +140,9 @@ def _read(data: bytes, time: int) -> Sent:
     if header.protocol != _TCP:
         return Sent(time, None, header.tos, header.ttl, f"IP protocol {header.protocol}")
     start, end = header.payload_start, header.payload_end
-    if not transport_holds(header.source, header.destination, _TCP, data, start, end):
+    if not unchecked and not transport_holds(
+        header.source, header.destination, _TCP, data, start, end
+    ):
         raise Mismatch("the stack sent a segment with a bad checksum (MUST-2)")
     segment = decode_segment(data, start, end)
     if isinstance(segment, Stop):

@@ -1,5 +1,6 @@
 """A stack of ours on stage, in virtual time: a thousand scripts take seconds, and no root."""
 
+from abc import abstractmethod
 from random import Random
 from typing import Final
 
@@ -18,7 +19,18 @@ EPOCH: Final = 1_000 * SECOND
 _STANDING_STILL: Final = 10_000
 
 
-class Stage(Scene):
+class StackScene(Scene):
+    """A scene with a stack of ours. `clock` is the stack's own time."""
+
+    stack: Stack
+
+    @property
+    @abstractmethod
+    def clock(self) -> int:
+        """The stack's own time."""
+
+
+class Stage(StackScene):
     """One stack with one interface and a default route."""
 
     def __init__(self, header: Header, config: Config, seed: int) -> None:

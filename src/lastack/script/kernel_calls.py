@@ -1,0 +1,390 @@
+"""The system calls of a script, made on the kernel's own sockets.
+
+A call that has an end in the script is made in a thread of its own, so that packets can come and go
+meanwhile. Any other that does not return within a while would block: a signal ends it.
+"""
+
+import ctypes
+import signal
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Final
+
+from lastack.script.descriptors import Wait, argument
+from lastack.script.facts import facts_of
+from lastack.script.flow import pattern
+from lastack.script.kernel_more import Handle, further_calls
+from lastack.script.kernel_scene import KernelScene
+from lastack.script.kernel_values import (
+    Message,
+    ask,
+    libc,
+    socket_address,
+    value_of,
+    vectors_of,
+)
+from lastack.script.model import ANYTHING, Anything, Array, Call, Expression, Header, Name, Struct
+from lastack.script.subject import Attempt, Caller
+from lastack.script.symbols import Unknown, show
+from lastack.script.verdict import Mismatch
+from lastack.wire.address import pack_address
+
+_PATIENCE: Final = 2.0
+"""Seconds after which a call that has no end in the script is taken to block."""
+_MSG_FASTOPEN: Final = 0x20000000
+_MOST: Final = 1 << 30
+_MOST_FACTS: Final = 512
+_SOCKET_NAME: Final = 28
+
+
+class KernelCalls(Caller):
+    """The user of the kernel: file descriptors, and what can be done with them."""
+
+    def __init__(self, scene: KernelScene, header: Header) -> None:
+        super().__init__()
+        self.scene = scene
+        self.header = header
+        self.handles: dict[int, Handle] = {}
+        self._jobs: list[_Job] = []
+        self._table: dict[str, Callable[[Call], Attempt]] = {
+            "socket": self._socket,
+            "bind": self._bind,
+            "listen": self._listen,
+            "accept": self._accept,
+            "connect": self._connect,
+            "shutdown": self._shutdown,
+            "close": self._close,
+            "read": self._receive,
+            "recv": self._receive,
+            "recvfrom": self._receive,
+            "recvmsg": self._receive,
+            "readv": self._receive,
+            "write": self._send,
+            "send": self._send,
+            "sendto": self._send,
+            "sendmsg": self._send,
+            "writev": self._send,
+            **further_calls(self.find, self.keep),
+        }
+
+    def make(self, call: Call) -> Attempt:
+        """Return the attempt for a call; raises Unknown for what cannot be done here."""
+        maker = self._table.get(call.name)
+        if maker is None:
+            raise Unknown(f"the system call {call.name}")
+        work = maker(call)
+        return self._in_a_thread(work) if call.end >= 0 else _in_time(work)
+
+    def _in_a_thread(self, work: Attempt) -> Attempt:
+        job: _Job | None = None
+
+        def attempt() -> int:
+            nonlocal job
+            if job is None:
+                job = _Job(work, self.scene)
+                self._jobs.append(job)
+                job.start()
+                raise Wait()
+            if not job.over:
+                raise Wait()
+            self.scene.happened(job.ended)
+            return job.outcome()
+
+        return attempt
+
+    def facts(self, local_port: int, remote_port: int) -> Mapping[str, int]:
+        """Return what TCP_INFO says of this connection, or of the last socket that was made."""
+        handles = list(self.handles.values())
+        mine = [one for one in handles if self.ports_of(one) == (local_port, remote_port)]
+        if not handles:
+            raise Unknown("snippets without a socket")
+        octets = ctypes.create_string_buffer(_MOST_FACTS)
+        size = ctypes.c_uint32(_MOST_FACTS)
+        chosen = (mine or handles)[-1].real
+        place = (socket.IPPROTO_TCP, socket.TCP_INFO, octets, ctypes.byref(size))
+        ask(libc.getsockopt, chosen, *place)
+        return facts_of(octets.raw[: size.value])
+
+    def close(self) -> None:
+        """Close what the script has left open, and end the calls that still block."""
+        for handle in self.handles.values():
+            if any(not job.over for job in self._jobs):
+                libc.shutdown(handle.real, socket.SHUT_RDWR)
+            linger = struct.pack("=ii", 1, 0)
+            libc.setsockopt(handle.real, socket.SOL_SOCKET, socket.SO_LINGER, linger, len(linger))
+            libc.close(handle.real)
+        self.handles.clear()
+        for job in self._jobs:
+            job.join(1.0)
+
+    # descriptors
+
+    def find(self, number: int) -> Handle:
+        """Return what a script's descriptor stands for; one that is bad is bad for the kernel."""
+        return self.handles.get(number) or Handle(-1)
+
+    def handle(self, call: Call) -> Handle:
+        """Return the file descriptor that a call is about."""
+        return self.find(value_of(argument(call, 0)))
+
+    def keep(self, call: Call, real: int) -> int:
+        """Give a new descriptor of the kernel's the number that the script has for it."""
+        fd = call.result if isinstance(call.result, int) and call.result >= 0 else -1
+        if fd < 0:
+            fd = next(n for n in range(3, _MOST) if n not in self.handles)
+        if fd in self.handles:
+            libc.close(real)
+            raise Mismatch(f"file descriptor {fd} is in use already")
+        self.handles[fd] = Handle(real)
+        return fd
+
+    def ports_of(self, handle: Handle) -> tuple[int, int] | None:
+        """Return the ports of a connection, None before they are known."""
+        if handle.ports is None:
+            local, remote = _port(libc.getsockname, handle), _port(libc.getpeername, handle)
+            if local and remote:
+                handle.ports = (local, remote)
+        return handle.ports
+
+    # opening
+
+    def _socket(self, call: Call) -> Attempt:
+        family: int = socket.AF_INET if self.scene.version == 4 else socket.AF_INET6
+        if argument(call, 0) is not ANYTHING:
+            family = value_of(argument(call, 0))
+        kind, protocol = value_of(argument(call, 1)), value_of(argument(call, 2))
+        if kind & 0xF != socket.SOCK_STREAM or protocol not in (0, socket.IPPROTO_TCP):
+            raise Unknown(f"a socket of kind {show(argument(call, 1))}")
+        return lambda: self.keep(call, ask(libc.socket, family, kind, protocol))
+
+    def _address(self, expression: Expression, address: bytes, port: int) -> bytes:
+        if isinstance(expression, Anything):
+            return socket_address(address, port)
+        if not isinstance(expression, Struct):
+            raise Unknown(f"the address {show(expression)}")
+        fields = expression.fields
+        text = fields.get("sin_addr", fields.get("sin6_addr"))
+        number = fields.get("sin_port", fields.get("sin6_port", port))
+        if not isinstance(text, bytes):
+            raise Unknown(f"the address {show(expression)}")
+        return socket_address(pack_address(text.decode()), value_of(number))
+
+    def _bind(self, call: Call) -> Attempt:
+        name = self._address(argument(call, 1), self.scene.local, self.header.bind_port)
+        return lambda: ask(libc.bind, self.handle(call).real, name, len(name))
+
+    def _listen(self, call: Call) -> Attempt:
+        backlog = value_of(argument(call, 1))
+
+        def work() -> int:
+            handle = self.handle(call)
+            result = ask(libc.listen, handle.real, backlog)
+            self.on_open(_port(libc.getsockname, handle), 0)
+            return result
+
+        return work
+
+    def _accept(self, call: Call) -> Attempt:
+        def work() -> int:
+            fd = self.keep(call, ask(libc.accept, self.handle(call).real, None, None))
+            self.ports_of(self.handles[fd])
+            return fd
+
+        return work
+
+    def _open(self, handle: Handle, name: bytes) -> None:
+        """Tell that a connection begins, before its SYN is seen."""
+        if not handle.opened:
+            handle.opened = True
+            self.on_open(_port(libc.getsockname, handle), int.from_bytes(name[2:4], "big"))
+
+    def _connect(self, call: Call) -> Attempt:
+        name = self._address(argument(call, 1), self.scene.remote, self.header.connect_port)
+        self._open(self.handle(call), name)
+        return lambda: ask(libc.connect, self.handle(call).real, name, len(name))
+
+    # data
+
+    def _flags(self, call: Call) -> int:
+        if call.name in ("send", "recv", "sendto", "recvfrom"):
+            return value_of(argument(call, 3))
+        return value_of(argument(call, 2)) if call.name in ("sendmsg", "recvmsg") else 0
+
+    def _sizes(self, call: Call) -> list[int]:
+        """Return how many octets go into each of a call's buffers."""
+        vectors: Expression | None = None
+        if call.name in ("readv", "writev"):
+            vectors = argument(call, 1)
+        elif call.name in ("sendmsg", "recvmsg"):
+            message = argument(call, 1)
+            control = message.fields.get("msg_control") if isinstance(message, Struct) else None
+            if not isinstance(message, Struct) or (control and control != Array(())):
+                raise Unknown("control messages")
+            vectors = message.fields.get("msg_iov")
+        if vectors is None:
+            return [value_of(argument(call, 2))]
+        if not isinstance(vectors, Array):
+            raise Unknown(f"the vectors {show(vectors)}")
+        return [
+            value_of(vector.items[1])
+            for vector in vectors.items
+            if isinstance(vector, Array) and len(vector.items) == 2
+        ]
+
+    def _receive(self, call: Call) -> Attempt:
+        flags, sizes = self._flags(call), self._sizes(call)
+        vectors, buffer = vectors_of([max(size, 0) for size in sizes], b"")
+
+        def work() -> int:
+            handle = self.handle(call)
+            self.ports_of(handle)
+            real, size = handle.real, sizes[0] if sizes else 0
+            if call.name == "read":
+                count = ask(libc.read, real, buffer, ctypes.c_ssize_t(size))
+            elif call.name == "readv":
+                count = ask(libc.readv, real, vectors, len(sizes))
+            elif call.name == "recvmsg":
+                message = Message(None, 0, vectors, len(sizes), None, 0, 0)
+                count = ask(libc.recvmsg, real, ctypes.byref(message), flags)
+            else:
+                count = ask(libc.recv, real, buffer, ctypes.c_ssize_t(size), flags)
+            self._check_data(handle, buffer.raw[:count], flags)
+            return count
+
+        return work
+
+    def _check_data(self, handle: Handle, data: bytes, flags: int) -> None:
+        """What has been read must be what the remote host sent, in order."""
+        begin = self.scene.remote_isns.get(handle.ports or (0, 0))
+        if begin is None or self.scene.urgent:
+            return
+        start = (begin + 1 + handle.read) & 0xFFFFFFFF
+        if not flags & socket.MSG_TRUNC and data != pattern(start, len(data)):
+            raise Mismatch("the octets read are not those that were sent")
+        if not flags & (socket.MSG_PEEK | socket.MSG_OOB):
+            handle.read += len(data)
+
+    def _send(self, call: Call) -> Attempt:
+        flags, sizes = self._flags(call), self._sizes(call)
+        given, size = argument(call, 1), sum(sizes)
+        nothing = isinstance(given, Name) and given.text == "NULL"
+        name = self._address(ANYTHING, self.scene.remote, self.header.connect_port)
+        fast_open = bool(flags & _MSG_FASTOPEN)
+
+        def work() -> int:
+            handle = self.handle(call)
+            if fast_open:
+                self._open(handle, name)
+            ports = self.ports_of(handle)
+            stream = self.streams.setdefault(ports, bytearray()) if ports else bytearray()
+            before = len(stream)
+            data = given[:size] if isinstance(given, bytes) else pattern(before, size)
+            stream += data  # it may be on the wire before the call is over
+            count = 0
+            try:
+                count = self._send_now(
+                    call, handle.real, sizes, None if nothing else data, flags, name
+                )
+            finally:
+                del stream[before + count :]
+            return count
+
+        return work
+
+    def _send_now(
+        self, call: Call, real: int, sizes: list[int], data: bytes | None, flags: int, name: bytes
+    ) -> int:
+        size = ctypes.c_ssize_t(sizes[0] if sizes else 0)
+        vectors, _buffer = vectors_of(sizes, data or b"")
+        if call.name == "write":
+            return ask(libc.write, real, data, size)
+        if call.name == "writev":
+            return ask(libc.writev, real, vectors, len(sizes))
+        if call.name == "sendmsg":
+            message = Message(None, 0, vectors, len(sizes), None, 0, 0)
+            if flags & _MSG_FASTOPEN:
+                message.name = ctypes.cast(ctypes.c_char_p(name), ctypes.c_void_p)
+                message.name_length = len(name)
+            return ask(libc.sendmsg, real, ctypes.byref(message), flags)
+        if flags & _MSG_FASTOPEN:
+            return ask(libc.sendto, real, data, size, flags, name, len(name))
+        return ask(libc.send, real, data, size, flags)
+
+    # closing
+
+    def _shutdown(self, call: Call) -> Attempt:
+        how = value_of(argument(call, 1))
+        return lambda: ask(libc.shutdown, self.handle(call).real, how)
+
+    def _close(self, call: Call) -> Attempt:
+        def work() -> int:
+            handle = self.handle(call)
+            self.handles.pop(value_of(argument(call, 0)), None)
+            return ask(libc.close, handle.real)
+
+        return work
+
+
+class _Job(threading.Thread):
+    """A system call that may block, in a thread of its own."""
+
+    def __init__(self, work: Attempt, scene: KernelScene) -> None:
+        super().__init__(daemon=True)
+        self.over = False
+        self.ended = 0
+        self._work = work
+        self._scene = scene
+        self._result = -1
+        self._error: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            self._result = self._work()
+        except Exception as error:  # raised where the script is
+            self._error = error
+        self.ended = self._scene.real_time()
+        self.over = True
+        with suppress(OSError):
+            self._scene.wake()
+
+    def outcome(self) -> int:
+        """Return the result, or raise what was raised."""
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+
+def _in_time(work: Attempt) -> Attempt:
+    """Have a signal end a call that would block for ever."""
+
+    def attempt() -> int:
+        with _alarm():
+            return work()
+
+    return attempt
+
+
+@contextmanager
+def _alarm() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, lambda *_: None)
+    signal.setitimer(signal.ITIMER_REAL, _PATIENCE)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _port(function: Callable[..., int], handle: Handle) -> int:
+    """Return the port of getsockname or getpeername, 0 if there is none."""
+    name = ctypes.create_string_buffer(_SOCKET_NAME)
+    size = ctypes.c_uint32(_SOCKET_NAME)
+    if function(handle.real, name, ctypes.byref(size)) < 0:
+        return 0
+    return int.from_bytes(name.raw[2:4], "big")
