@@ -30,7 +30,7 @@ class Outcome:
     trace: Trace = field(default_factory=Trace)
 
     def report(self, lines: int = 24) -> str:
-        """Return the outcome in several lines: the reason, both sides, the end of the trace."""
+        """Return the outcome in lines: the reason, both sides, the rule, the end of the trace."""
         where = f"{self.path}:{self.line}" if self.line else self.path
         words = [f"{where}: {self.verdict}" + (f": {self.reason}" if self.reason else "")]
         if self.expected:
@@ -39,7 +39,7 @@ class Outcome:
             words.append(f"  actual    {self.actual}")
         if self.verdict is Verdict.FAILED and self.trace.rule:
             words.append(f"  rule      {self.trace.rule}")
-        if self.verdict is Verdict.FAILED and self.trace:
+        if self.verdict is Verdict.FAILED and self.trace and lines:
             if len(self.trace) > lines:
                 words.append(f"  ... {len(self.trace) - lines} lines before")
             words.extend(f"  {line}" for line in self.trace[-lines:])
