@@ -20,6 +20,7 @@ from lastack.tcp.connection import Connection
 from lastack.tcp.states import State
 from lastack.units import MS, SECOND
 from lastack.wire.address import Endpoint, pack_address
+from lastack.wire.stop import Stop
 
 DeviceMaker = Callable[..., TunLink]
 SIZE = 3_000_000
@@ -109,7 +110,8 @@ def test_the_kernel_hears_its_own_octets_from_our_echo(
     assert found == [hashlib.sha256(data).hexdigest()] * 3
     host.until(lambda: not host.stack.connections() and not host.stack.time_waits())
     assert not listener.children and not listener.waiting
-    assert sum(host.stack.counters.stops) == 0
+    # On a busy machine the kernel may probe for a lost tail that was not lost.
+    assert set(host.stack.counters.stopped()) <= {Stop.OUT_OF_WINDOW}
 
 
 @FAMILIES
