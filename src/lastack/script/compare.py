@@ -35,7 +35,7 @@ def differences(
         at = seq
     if at != seq or (part < 0 and segment.length != spec.length):
         wrong.append("sequence numbers")
-    actual_ack = flow.ack(segment.ack) if segment.flags & ACK else segment.ack
+    actual_ack = flow.ack(segment.ack, segment.flags) if segment.flags & ACK else segment.ack
     if actual_ack != max(spec.ack, 0):
         wrong.append("ack")
     if spec.window >= 0 and segment.window != spec.window:
@@ -102,7 +102,9 @@ def _fits(option: Option, kind: int, body: bytes, flow: Flow) -> bool:
     if option.kind != kind:
         return False
     if kind == SACK and option.sack:
-        edges = [flow.ack(int.from_bytes(body[i : i + 4], "big")) for i in range(0, len(body), 4)]
+        edges = [
+            flow.ack(int.from_bytes(body[i : i + 4], "big"), 0) for i in range(0, len(body), 4)
+        ]
         return edges == [edge for block in option.sack for edge in block]
     if kind == TIMESTAMPS:
         echo = int.from_bytes(body[4:8], "big")

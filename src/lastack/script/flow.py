@@ -1,8 +1,9 @@
 """The connection under test: ports, and the way between the script's numbers and those on the wire.
 
-A script counts from its own initial sequence numbers. Where the stack's begin is learnt from its
-first SYN; those of the remote host are the script's, moved by `remote_offset`. A timestamp of the
-stack is mapped through the first that was seen; one that a script has named already, through that.
+In a SYN a script has initial sequence numbers of its own choice; in any other segment it counts from
+them. Where the stack's begin is learnt from its first SYN; those of the remote host are the
+script's, moved by `remote_offset`. A timestamp of the stack is mapped through the first that was
+seen; one that a script has named already, through that.
 """
 
 from typing import Final
@@ -19,12 +20,20 @@ def pattern(start: int, length: int) -> bytes:
 
 
 class Flow:
-    """One connection of a script. `local_port` is 0 until the stack has told it."""
+    """One connection of a script. `local_port` is 0 until the stack has told it.
 
-    def __init__(self, local_port: int, remote_port: int, remote_offset: int) -> None:
+    `active` tells that the stack opens it: the remote host then begins with its SYN-ACK.
+    """
+
+    def __init__(
+        self, local_port: int, remote_port: int, remote_offset: int, active: bool = False
+    ) -> None:
         self.local_port = local_port
         self.remote_port = remote_port
         self.remote_offset = remote_offset
+        self.remote_isn = 0
+        self.active = active
+        self._remote_known = False
         self.local_offset = 0
         self.local_isn = -1
         self._ts_known: dict[int, int] = {}
@@ -43,11 +52,15 @@ class Flow:
 
     def inbound(self, spec: SegmentSpec) -> Segment:
         """Return the segment that the remote host sends."""
+        if spec.flags & SYN and not self._remote_known and (spec.flags & ACK or not self.active):
+            self._remote_known = True
+            self.remote_isn = spec.seq
         ack = max(spec.ack, 0)
         if spec.flags & ACK:
-            ack = (ack + self.local_offset) & _MASK
-        seq = spec.seq if spec.absolute else (spec.seq + self.remote_offset) & _MASK
-        data = pattern(spec.seq + 1 if spec.flags & SYN else spec.seq, spec.length)
+            ack = (ack + self._local_base(spec.flags)) & _MASK
+        seq = spec.seq if spec.absolute else (spec.seq + self._remote_base(spec.flags)) & _MASK
+        start = (seq + (1 if spec.flags & SYN else 0) - self.remote_offset) & _MASK
+        data = pattern(start, spec.length)
         segment = Segment(
             spec.ports[0] if spec.ports is not None and spec.ports[0] else self.remote_port,
             spec.ports[1] if spec.ports is not None and spec.ports[1] else self.local_port,
@@ -69,13 +82,21 @@ class Flow:
         body = option.body
         if option.kind == SACK and option.sack:
             edges = [edge for block in option.sack for edge in block]
-            body = b"".join([((e + self.local_offset) & _MASK).to_bytes(4, "big") for e in edges])
+            base = self._local_base(spec.flags)
+            body = b"".join([((edge + base) & _MASK).to_bytes(4, "big") for edge in edges])
         elif option.kind == TIMESTAMPS:
             echo = max(option.ts_ecr, 0)
             if spec.flags & ACK:
                 echo = self._live_timestamp(echo)
             body = max(option.ts_val, 0).to_bytes(4, "big") + echo.to_bytes(4, "big")
         return bytes((option.kind, 2 + len(body))) + body
+
+    def _local_base(self, flags: int) -> int:
+        """Return what to add to the script's numbers of the stack, in a segment with these flags."""
+        return self.local_offset if flags & SYN else max(self.local_isn, 0)
+
+    def _remote_base(self, flags: int) -> int:
+        return self.remote_offset + (0 if flags & SYN else self.remote_isn)
 
     def _live_timestamp(self, value: int) -> int:
         if value in self._ts_known:
@@ -88,7 +109,7 @@ class Flow:
         return Segment(
             self.local_port,
             self.remote_port,
-            (seq + self.local_offset) & _MASK,
+            (seq + self._local_base(0)) & _MASK,
             0,
             ACK,
             0,
@@ -118,11 +139,11 @@ class Flow:
         """Return a segment's first sequence number as the script counts."""
         if segment.flags & RST and segment.flags & ACK and segment.seq == 0:
             return 0  # the answer to a segment without ACK has 0, whatever our ISN was
-        return (segment.seq - self.local_offset) & _MASK
+        return (segment.seq - self._local_base(segment.flags)) & _MASK
 
-    def ack(self, number: int) -> int:
-        """Return an acknowledged number as the script counts."""
-        return (number - self.remote_offset) & _MASK
+    def ack(self, number: int, flags: int) -> int:
+        """Return a number acknowledged in a segment with these flags as the script counts."""
+        return (number - self._remote_base(flags)) & _MASK
 
     def timestamp(self, value: int) -> int:
         """Return a timestamp of the stack's as the script counts."""
@@ -131,8 +152,9 @@ class Flow:
     def show(self, segment: Segment, inbound: bool) -> str:
         """Return a segment in the script's notation."""
         if inbound:
-            text = describe(segment, self.remote_offset, self.local_offset, 0, self._ts_offset)
+            bases = self._remote_base(segment.flags), self._local_base(segment.flags)
+            text = describe(segment, *bases, 0, self._ts_offset)
         else:
             seq = (segment.seq - self.seq(segment)) & _MASK
-            text = describe(segment, seq, self.remote_offset, self._ts_offset, 0)
+            text = describe(segment, seq, self._remote_base(segment.flags), self._ts_offset, 0)
         return text

@@ -353,7 +353,7 @@ class Play:
     def _opened(self, local_port: int, remote_port: int) -> None:
         """The user has opened: the next packets are about this connection."""
         if remote_port:
-            self.flow = Flow(local_port, remote_port, self.settings.remote_isn)
+            self.flow = Flow(local_port, remote_port, self.settings.remote_isn, active=True)
             self._flows.append(self.flow)
         else:
             self.flow = None
