@@ -10,9 +10,8 @@ def why_not_allowed(host: str) -> str:
     Allowed are the addresses of this machine (or of the namespace that this process is in), its
     loopback among them. What lies behind a device, a TUN too, may be somebody else's.
     """
-    if ip_address(host).is_loopback or _is_ours(host):
-        return ""
-    return f"{host} is no address of this machine"
+    allowed = ip_address(host).is_loopback or _is_ours(host)
+    return "" if allowed else f"{host} is no address of this machine"
 
 
 def _is_ours(host: str) -> bool:

@@ -38,6 +38,14 @@ class Carrier(ABC):
         self._pause = 1.0 / rate
         self._next = 0.0
 
+    def time(self) -> float:
+        """Return the time in seconds."""
+        return time.monotonic()
+
+    def rest(self, seconds: float) -> None:
+        """Let that time pass."""
+        time.sleep(seconds)
+
     @abstractmethod
     def take_port(self) -> int:
         """Return a port of ours on which the kernel does not meddle."""
@@ -60,10 +68,10 @@ class Carrier(ABC):
 
     def send(self, segment: Segment, corrupt: bool = False) -> None:
         """Send a segment with its checksum, spoilt where `corrupt`; waits where the rate asks."""
-        wait = self._next - time.monotonic()
+        wait = self._next - self.time()
         if wait > 0:
-            time.sleep(wait)
-        self._next = time.monotonic() + self._pause
+            self.rest(wait)
+        self._next = self.time() + self._pause
         length = 20 + len(segment.options) + segment.length
         bare = segment.header()
         total = pseudo_sum(self.local, self.remote, _TCP, length) + range_sum(bare, 0, len(bare))

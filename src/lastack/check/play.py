@@ -1,6 +1,5 @@
 """Plays one probe: brings the stack under test into the state, sends, and judges what comes."""
 
-import time
 from typing import Final, NamedTuple
 
 from lastack.check.carrier import Carrier
@@ -125,8 +124,8 @@ class Conversation:
 
     def hears(self, seconds: float) -> Segment | None:
         """Return the next segment of this conversation, None when none comes in that time."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
+        until = self.carrier.time() + seconds
+        while (left := until - self.carrier.time()) > 0:
             segment = self.carrier.get(left)
             if segment is None or segment.destination_port != self.ours:
                 continue
@@ -156,8 +155,8 @@ class Conversation:
 
     def waits_for(self, what: str, seconds: float) -> None:
         """Go on until what is expected has come; raises Unmet when it does not, or a reset does."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
+        until = self.carrier.time() + seconds
+        while (left := until - self.carrier.time()) > 0:
             segment = self.hears(left)
             if segment is None:
                 break
@@ -192,8 +191,8 @@ class Conversation:
 
     def hears_nothing(self) -> None:
         """Neither a reset nor a bare ACK comes; raises Unmet."""
-        until = time.monotonic() + _SILENCE
-        while (left := until - time.monotonic()) > 0:
+        until = self.carrier.time() + _SILENCE
+        while (left := until - self.carrier.time()) > 0:
             segment = self.hears(left)
             if segment is None:
                 return
