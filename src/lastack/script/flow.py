@@ -1,7 +1,7 @@
-"""The connection under test: ports, and the way between the script's numbers and those on the wire.
+"""The connection under test: ports, and the way from a script's numbers to the wire's and back.
 
-In a SYN a script has initial sequence numbers of its own choice; in any other segment it counts from
-them. Where the stack's begin is learnt from its first SYN; those of the remote host are the
+In a SYN a script has initial sequence numbers of its own choice; in any other segment it counts
+from them. Where the stack's begin is learnt from its first SYN; those of the remote host are the
 script's, moved by `remote_offset`. A timestamp of the stack is mapped through the first that was
 seen; one that a script has named already, through that.
 """
@@ -92,7 +92,7 @@ class Flow:
         return bytes((option.kind, 2 + len(body))) + body
 
     def _local_base(self, flags: int) -> int:
-        """Return what to add to the script's numbers of the stack, in a segment with these flags."""
+        """Return what to add to a script's numbers of the stack, in a segment with these flags."""
         return self.local_offset if flags & SYN else max(self.local_isn, 0)
 
     def _remote_base(self, flags: int) -> int:

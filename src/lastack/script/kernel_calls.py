@@ -19,13 +19,14 @@ from lastack.script.flow import pattern
 from lastack.script.kernel_more import Handle, further_calls
 from lastack.script.kernel_scene import KernelScene
 from lastack.script.kernel_values import (
+    Buffers,
     Message,
     ask,
     libc,
     socket_address,
     value_of,
-    vectors_of,
 )
+from lastack.script.live import hurry
 from lastack.script.model import ANYTHING, Anything, Array, Call, Expression, Header, Name, Struct
 from lastack.script.subject import Attempt, Caller
 from lastack.script.symbols import Unknown, show
@@ -35,6 +36,7 @@ from lastack.wire.address import pack_address
 _PATIENCE: Final = 2.0
 """Seconds after which a call that has no end in the script is taken to block."""
 _MSG_FASTOPEN: Final = 0x20000000
+_MSG_ZEROCOPY: Final = 0x4000000
 _MOST: Final = 1 << 30
 _MOST_FACTS: Final = 512
 _SOCKET_NAME: Final = 28
@@ -48,6 +50,7 @@ class KernelCalls(Caller):
         self.scene = scene
         self.header = header
         self.handles: dict[int, Handle] = {}
+        self._shadowed: list[Handle] = []
         self._jobs: list[_Job] = []
         self._table: dict[str, Callable[[Call], Attempt]] = {
             "socket": self._socket,
@@ -110,7 +113,7 @@ class KernelCalls(Caller):
 
     def close(self) -> None:
         """Close what the script has left open, and end the calls that still block."""
-        for handle in self.handles.values():
+        for handle in [*self.handles.values(), *self._shadowed]:
             if any(not job.over for job in self._jobs):
                 libc.shutdown(handle.real, socket.SHUT_RDWR)
             linger = struct.pack("=ii", 1, 0)
@@ -135,9 +138,8 @@ class KernelCalls(Caller):
         fd = call.result if isinstance(call.result, int) and call.result >= 0 else -1
         if fd < 0:
             fd = next(n for n in range(3, _MOST) if n not in self.handles)
-        if fd in self.handles:
-            libc.close(real)
-            raise Mismatch(f"file descriptor {fd} is in use already")
+        if fd in self.handles:  # the script means the new one from now on
+            self._shadowed.append(self.handles[fd])
         self.handles[fd] = Handle(real)
         return fd
 
@@ -163,6 +165,8 @@ class KernelCalls(Caller):
     def _address(self, expression: Expression, address: bytes, port: int) -> bytes:
         if isinstance(expression, Anything):
             return socket_address(address, port)
+        if isinstance(expression, Name) and expression.text == "AF_UNSPEC":
+            return bytes(16)
         if not isinstance(expression, Struct):
             raise Unknown(f"the address {show(expression)}")
         fields = expression.fields
@@ -236,22 +240,23 @@ class KernelCalls(Caller):
 
     def _receive(self, call: Call) -> Attempt:
         flags, sizes = self._flags(call), self._sizes(call)
-        vectors, buffer = vectors_of([max(size, 0) for size in sizes], b"")
+        buffers, nothing = Buffers(sizes), _is_null(argument(call, 1))
 
         def work() -> int:
             handle = self.handle(call)
             self.ports_of(handle)
-            real, size = handle.real, sizes[0] if sizes else 0
+            real, size = handle.real, ctypes.c_ssize_t(sizes[0] if sizes else 0)
+            where = ctypes.c_void_p(None if nothing else buffers.first)
             if call.name == "read":
-                count = ask(libc.read, real, buffer, ctypes.c_ssize_t(size))
+                count = ask(libc.read, real, where, size)
             elif call.name == "readv":
-                count = ask(libc.readv, real, vectors, len(sizes))
+                count = ask(libc.readv, real, buffers.vectors, buffers.count)
             elif call.name == "recvmsg":
-                message = Message(None, 0, vectors, len(sizes), None, 0, 0)
+                message = Message(None, 0, buffers.vectors, buffers.count, None, 0, 0)
                 count = ask(libc.recvmsg, real, ctypes.byref(message), flags)
             else:
-                count = ask(libc.recv, real, buffer, ctypes.c_ssize_t(size), flags)
-            self._check_data(handle, buffer.raw[:count], flags)
+                count = ask(libc.recv, real, where, size, flags)
+            self._check_data(handle, buffers.taken(count), flags)
             return count
 
         return work
@@ -270,8 +275,8 @@ class KernelCalls(Caller):
     def _send(self, call: Call) -> Attempt:
         flags, sizes = self._flags(call), self._sizes(call)
         given, size = argument(call, 1), sum(sizes)
-        nothing = isinstance(given, Name) and given.text == "NULL"
-        name = self._address(ANYTHING, self.scene.remote, self.header.connect_port)
+        to = argument(call, 4) if call.name == "sendto" else ANYTHING
+        name = self._address(to, self.scene.remote, self.header.connect_port)
         fast_open = bool(flags & _MSG_FASTOPEN)
 
         def work() -> int:
@@ -279,15 +284,15 @@ class KernelCalls(Caller):
             if fast_open:
                 self._open(handle, name)
             ports = self.ports_of(handle)
-            stream = self.streams.setdefault(ports, bytearray()) if ports else bytearray()
+            stream = handle.written
+            if ports:
+                self.streams[ports] = stream
             before = len(stream)
             data = given[:size] if isinstance(given, bytes) else pattern(before, size)
             stream += data  # it may be on the wire before the call is over
             count = 0
             try:
-                count = self._send_now(
-                    call, handle.real, sizes, None if nothing else data, flags, name
-                )
+                count = self._send_now(call, handle, sizes, data, flags, name)
             finally:
                 del stream[before + count :]
             return count
@@ -295,23 +300,26 @@ class KernelCalls(Caller):
         return work
 
     def _send_now(
-        self, call: Call, real: int, sizes: list[int], data: bytes | None, flags: int, name: bytes
+        self, call: Call, handle: Handle, sizes: list[int], data: bytes, flags: int, name: bytes
     ) -> int:
-        size = ctypes.c_ssize_t(sizes[0] if sizes else 0)
-        vectors, _buffer = vectors_of(sizes, data or b"")
+        real, size = handle.real, ctypes.c_ssize_t(sizes[0] if sizes else 0)
+        buffers = Buffers(sizes, data)
+        if flags & _MSG_ZEROCOPY:
+            handle.kept.append(buffers)  # the kernel goes on reading there
+        where = ctypes.c_void_p(None if _is_null(argument(call, 1)) else buffers.first)
         if call.name == "write":
-            return ask(libc.write, real, data, size)
+            return ask(libc.write, real, where, size)
         if call.name == "writev":
-            return ask(libc.writev, real, vectors, len(sizes))
+            return ask(libc.writev, real, buffers.vectors, buffers.count)
         if call.name == "sendmsg":
-            message = Message(None, 0, vectors, len(sizes), None, 0, 0)
+            message = Message(None, 0, buffers.vectors, buffers.count, None, 0, 0)
             if flags & _MSG_FASTOPEN:
                 message.name = ctypes.cast(ctypes.c_char_p(name), ctypes.c_void_p)
                 message.name_length = len(name)
             return ask(libc.sendmsg, real, ctypes.byref(message), flags)
         if flags & _MSG_FASTOPEN:
-            return ask(libc.sendto, real, data, size, flags, name, len(name))
-        return ask(libc.send, real, data, size, flags)
+            return ask(libc.sendto, real, where, size, flags, name, len(name))
+        return ask(libc.send, real, where, size, flags)
 
     # closing
 
@@ -341,6 +349,7 @@ class _Job(threading.Thread):
         self._error: Exception | None = None
 
     def run(self) -> None:
+        hurry()
         try:
             self._result = self._work()
         except Exception as error:  # raised where the script is
@@ -355,6 +364,10 @@ class _Job(threading.Thread):
         if self._error is not None:
             raise self._error
         return self._result
+
+
+def _is_null(expression: Expression) -> bool:
+    return isinstance(expression, Name) and expression.text == "NULL"
 
 
 def _in_time(work: Attempt) -> Attempt:

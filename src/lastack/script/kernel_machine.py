@@ -1,5 +1,6 @@
 """The machine around the kernel: sysctls of the namespace, and a shell where that is allowed."""
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,8 @@ class KernelMachine(Commands):
     """Obeys shell lines in the network namespace that we are in.
 
     Without `allow_shell` only those that set sysctls of that namespace (net.*): no program is run.
-    With it they are handed to /bin/sh, as root, in the script's folder.
+    With it they are handed to /bin/sh, as root, in the script's folder; PACKETDRILL_PID is the
+    number of this process there, as the helpers of a public suite expect it.
     """
 
     def __init__(self, path: str, allow_shell: bool) -> None:
@@ -31,6 +33,7 @@ class KernelMachine(Commands):
         try:
             done = subprocess.run(
                 ["/bin/sh", "-c", command],
+                env={**os.environ, "PACKETDRILL_PID": str(os.getpid())},
                 cwd=Path(self.path).resolve().parent,
                 timeout=_PATIENCE,
                 check=False,

@@ -7,6 +7,7 @@ from typing import Final
 
 from lastack.script.descriptors import argument
 from lastack.script.kernel_values import (
+    Buffers,
     ask,
     check_option,
     check_value,
@@ -24,13 +25,18 @@ _BIGGEST_OPTION: Final = 512
 
 
 class Handle:
-    """A file descriptor: `real` is the kernel's, `ports` (local, remote) once they are known."""
+    """A file descriptor: `real` is the kernel's, `ports` (local, remote) once they are known.
+
+    `kept` is memory that the kernel still reads from.
+    """
 
     def __init__(self, real: int) -> None:
         self.real = real
         self.opened = False
         self.ports: tuple[int, int] | None = None
+        self.written = bytearray()
         self.read = 0
+        self.kept: list[Buffers] = []
 
 
 Find = Callable[[int], Handle]

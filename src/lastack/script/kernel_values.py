@@ -38,6 +38,14 @@ _MORE: Final = {
     "IP_BIND_ADDRESS_NO_PORT": 24,
     "IP_RECVERR": 11,
     "IPV6_RECVERR": 25,
+    "IP_PMTUDISC_DONT": 0,
+    "IP_PMTUDISC_WANT": 1,
+    "IP_PMTUDISC_DO": 2,
+    "IP_PMTUDISC_PROBE": 3,
+    "IP_FREEBIND": 15,
+    "EPOLL_CTL_ADD": 1,
+    "EPOLL_CTL_DEL": 2,
+    "EPOLL_CTL_MOD": 3,
     "NULL": 0,
 }
 _ELSEWHERE: Final = (socket, select)
@@ -145,13 +153,28 @@ def socket_address(address: bytes, port: int) -> bytes:
     return head + address + bytes(4)
 
 
-def vectors_of(sizes: list[int], data: bytes) -> tuple[ctypes.Array[Vector], Any]:
-    """Return vectors of these sizes over a fresh buffer that holds `data`, and the buffer."""
-    buffer = ctypes.create_string_buffer(data, max(sum(sizes), 1))
-    made = (Vector * max(len(sizes), 1))()
-    at = ctypes.addressof(buffer)
-    for index, size in enumerate(sizes):
-        made[index].base = at
-        made[index].length = size
-        at += size
-    return made, buffer
+class Buffers:
+    """Memory for a call to read from or write to, a piece for each of its vectors."""
+
+    def __init__(self, sizes: list[int], data: bytes = b"") -> None:
+        self.count = len(sizes)
+        self.vectors = (Vector * max(len(sizes), 1))()
+        self._pieces: list[Any] = []
+        at = 0
+        for index, size in enumerate(sizes):
+            # Apart from each other, so that no two are one stretch of memory by chance.
+            piece = ctypes.create_string_buffer(data[at : at + size], max(size, 0) + 1)
+            at += max(size, 0)
+            self._pieces.append(piece)
+            self.vectors[index].base = ctypes.addressof(piece)
+            self.vectors[index].length = max(size, 0)
+
+    @property
+    def first(self) -> int:
+        """The address of the first piece."""
+        return self.vectors[0].base or 0
+
+    def taken(self, count: int) -> bytes:
+        """Return the first `count` octets."""
+        whole = b"".join(piece.raw[:-1] for piece in self._pieces)
+        return whole[:count]

@@ -4,6 +4,7 @@ import os
 import select
 import time
 from abc import abstractmethod
+from contextlib import suppress
 from typing import Final
 
 from lastack.link.kernel_side import KernelSide
@@ -20,6 +21,13 @@ _NO_LIMIT: Final = 65_535
 _NETWORK: Final = {4: "0.0.0.0/0", 6: "::/0"}
 
 
+def hurry() -> None:
+    """Have this thread run as soon as it can, where the system lets us: we play on the beat."""
+    with suppress(OSError):
+        policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+        os.sched_setscheduler(0, policy, os.sched_param(1))
+
+
 class LiveScene(Scene):
     """A TUN device, its kernel side, and time that passes by itself.
 
@@ -33,7 +41,9 @@ class LiveScene(Scene):
         self.link = TunLink(DEVICE, header.mtu, offload)
         addresses, routes, mtu = [], [], _NO_LIMIT
         if of_kernel:
-            addresses, routes, mtu = [self.local_prefix], [_NETWORK[self.version]], header.mtu
+            addresses, mtu = [self.local_prefix], header.mtu
+            host = f"{self.remote_text}/{32 if self.version == 4 else 128}"
+            routes = [_NETWORK[self.version], host]  # commands change the latter
         self._side = KernelSide(DEVICE, addresses, mtu, routes)
         self._loopback = KernelSide("lo", [])
         self._loopback.__enter__()

@@ -23,7 +23,7 @@ from lastack.script.model import (
 from lastack.script.scene import Sent
 from lastack.script.snippet import Snippets
 from lastack.script.subject import Attempt, Subject
-from lastack.script.symbols import Unknown, errno_name, number
+from lastack.script.symbols import Unknown, errno_name, errno_number, number
 from lastack.script.trace import Journal, Move, Trace, seconds
 from lastack.script.verdict import Mismatch
 from lastack.units import NEVER, SECOND
@@ -33,6 +33,7 @@ from lastack.wire.stop import Stop
 _BEYOND: Final = 2 * SECOND
 """How long after its time an expected packet is waited for, to be able to say when it came."""
 _FIRST_PORT: Final = 40_000
+TOO_LATE: Final = "too late for this event"
 
 
 class Against(Enum):
@@ -143,7 +144,7 @@ class Play:
         if event.when.clock is not Clock.ANY and late > self._tolerance(
             self._time, self._last_time
         ):
-            raise Mismatch("too late for this event", seconds(self._time), seconds(self.stage.now))
+            raise Mismatch(TOO_LATE, seconds(self._time), seconds(self.stage.now))
 
     # events
 
@@ -327,9 +328,9 @@ class Play:
         if call.result is ANYTHING:
             return True
         if errno_expected(call):
-            return errno_name(code) == call.errno or (
-                {errno_name(code), call.errno} <= {"EAGAIN", "EWOULDBLOCK"}
-            )
+            return code == errno_number(call.errno)  # some have two names
+        if call.result == -1 and code:
+            return True  # some error
         return code == 0 and result == number(call.result)
 
     def _await(self, pending: "_Pending") -> None:

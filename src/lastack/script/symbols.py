@@ -115,6 +115,12 @@ def check(what: str, expected: Expression, actual: int) -> None:
         raise Mismatch(f"{what} differs", show(expected), str(actual))
 
 
+def errno_number(name: str) -> int:
+    """Return 11 for EAGAIN and EWOULDBLOCK, -1 for a name that there is not here."""
+    found = getattr(errno, name, -1)
+    return found if isinstance(found, int) else -1
+
+
 def errno_name(code: int) -> str:
     """Return EAGAIN for 11, and the number where it has no name."""
     return errno.errorcode.get(code, str(code))
