@@ -88,6 +88,7 @@ def main() -> None:
     print("ready", flush=True)
     while True:
         driver.poll()
+        stack.take_events()  # nobody reads them here, so nobody shall keep them
 
 
 if __name__ == "__main__":
