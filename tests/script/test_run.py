@@ -206,3 +206,26 @@ def test_any_sequence_number_may_be_asked_for() -> None:
     """`...(10)`: the second dialect has it for a number that cannot be foretold."""
     passed("+0 write(4, ..., 10) = 10\n+0 > P. ...(10) ack 1")
     failed("+0 write(4, ..., 10) = 10\n+0 > P. ...(9) ack 1", all_packets=True)
+
+
+def test_a_super_segment_may_have_psh_that_its_pieces_lack() -> None:
+    """Linux sets PSH on what its device is to divide; the other way round is a difference."""
+    passed("+0 write(4, ..., 9000) = 9000\n+0 > P. 1:2921(2920) ack 1")
+    failed("+0 write(4, ..., 2920) = 2920\n+0 > . 1:2921(2920) ack 1")
+
+
+def test_a_buffer_that_is_nowhere_is_a_bad_address() -> None:
+    """EFAULT, for what would have moved octets."""
+    passed("+0 write(4, NULL, 10) = -1 EFAULT (Bad address)")
+    passed("+0 < P. 1:11(10) ack 1 win 9\n+0 recv(4, NULL, 10, 0) = -1 EFAULT (Bad address)")
+
+
+def test_commands_that_ask_for_what_is_there_anyway_are_obeyed() -> None:
+    """No pacing, nothing divided; a device that loses all it is given is another matter."""
+    passed("+0 `ethtool -K tun0 tso off gso off; tc qdisc replace dev tun0 root pfifo`")
+    outcome = play("+0 `tc qdisc add dev tun0 root pfifo limit 0`")
+    assert outcome.verdict is Verdict.SKIPPED
+    text = '0 `../common/set_sysctls.py /proc/sys/net/ipv4/tcp_wmem="4096 50000 4194304"`\n'
+    text += "+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n"
+    text += "+0 getsockopt(3, SOL_SOCKET, SO_SNDBUF, [50000], [4]) = 0\n"
+    assert run(parse(text), Settings(preset="rfc")).verdict is Verdict.PASSED

@@ -9,11 +9,12 @@ import errno
 from collections.abc import Callable
 from typing import Final
 
+from lastack.errors import error_for
 from lastack.script.call_more import fcntl, getsockopt, ioctl, poll, setsockopt
 from lastack.script.descriptors import Descriptors, Handle, Wait, argument
 from lastack.script.facts import KEPT, facts_of
 from lastack.script.flow import pattern
-from lastack.script.model import ANYTHING, Anything, Array, Call, Expression, Header, Struct
+from lastack.script.model import ANYTHING, Anything, Array, Call, Expression, Header, Name, Struct
 from lastack.script.stage import StackScene
 from lastack.script.subject import Attempt
 from lastack.script.symbols import O_NONBLOCK, Unknown, number, show
@@ -31,6 +32,7 @@ _MORE: Final[dict[str, Callable[[Descriptors, Call], Attempt]]] = {
     "getsockopt": getsockopt,
     "setsockopt": setsockopt,
 }
+_NULL: Final = Name("NULL")
 
 
 class Calls(Descriptors):
@@ -222,9 +224,12 @@ class Calls(Descriptors):
 
     def _receive(self, call: Call) -> Attempt:
         flags, size = self._flags(call), self._size(call)
+        nowhere = argument(call, 1) == _NULL
 
         def attempt() -> int:
             handle = self.handle(call)
+            if nowhere and size and handle.socket.readable:
+                raise error_for(errno.EFAULT)
             try:
                 data = handle.socket.recv(self.stage.clock, size, flags & ~options.MSG_DONTWAIT)
             except BlockingIOError:
@@ -258,6 +263,8 @@ class Calls(Descriptors):
         def attempt() -> int:
             nonlocal left, done
             handle = self.handle(call)
+            if given == _NULL and size:
+                raise error_for(errno.EFAULT)
             stream = handle.written
             data = given if isinstance(given, bytes) else pattern(len(stream), size - done)
             data = data[:size] if isinstance(given, bytes) else data

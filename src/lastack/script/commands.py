@@ -9,6 +9,12 @@ from lastack.script.subject import Machine
 from lastack.script.symbols import Unknown
 
 _ASSIGNMENT: Final = re.compile(r"([a-z][a-z0-9_.]+)=(\"[^\"]*\"|'[^']*'|\S+)")
+_SETTING: Final = re.compile(r"/proc/sys/([a-z0-9_./]+)=(\"[^\"]*\"|'[^']*'|\S+)")
+_PLAIN_DEVICE: Final = re.compile(
+    r"tc qdisc (add|replace) dev tun0 root pfifo|tc qdisc del(ete)? dev tun0 root.*"
+    r"|ethtool -K tun0 ((tso|gso|gro) off ?)+"
+)
+"""A queue without pacing, a device that divides nothing: what a scene has anyway."""
 
 
 class Commands(Machine):
@@ -40,10 +46,9 @@ class Commands(Machine):
         elif "sysctl_restore" in line or line.startswith(("nstat >", "ip tcp_metrics flush")):
             return
         elif line.startswith("../") and "set_sysctls.py" in line:
-            for assignment in line.split()[1:]:
-                name, _, value = assignment.removeprefix("/proc/sys/").partition("=")
-                self._set(name.replace("/", "."), value)
-        elif line.startswith("tc qdisc add dev tun0 root pfifo"):
+            for name, value in _SETTING.findall(line):
+                self._set(name.replace("/", "."), value.strip("\"'"))
+        elif _PLAIN_DEVICE.fullmatch(line):
             return
         else:
             self._other(line)

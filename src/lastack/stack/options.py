@@ -100,6 +100,8 @@ class Knob:
     def read(self, config: Config) -> int:
         """Return the option's value."""
         value = int(getattr(config, self.field))
+        if config.double_buffers and self.field in _BUFFERS:
+            return 2 * value
         if self.negated:
             return 0 if value else 1
         return value // self.unit
@@ -122,6 +124,7 @@ def _switch(field: str, negated: bool = False) -> Knob:
     return knob
 
 
+_BUFFERS: Final = ("send_buffer", "receive_buffer")
 _MOST: Final = (1 << 31) - 1
 _LARGEST_BUFFER: Final = 1 << 30
 

@@ -86,12 +86,21 @@ def set_option(socket: SocketOptions, level: int, name: int, value: Value, now: 
         if changed is None:
             raise error_for(errno.EINVAL, f"{value!r} is not between {knob.low} and {knob.high}")
         socket.change(changed, now)
+        if (level, name) == (o.IPPROTO_TCP, o.TCP_NODELAY) and not changed.nagle:
+            _push(socket, now)
         return
     row = ROWS.get((level, name))
     setter = row[1] if row is not None else None
     if setter is None:
         raise error_for(errno.ENOPROTOOPT, f"level {level}, option {name}")
     setter(socket, value, now)
+
+
+def _push(socket: SocketOptions, now: int) -> None:
+    """TCP_NODELAY also sends what TCP_CORK or MSG_MORE holds back, as Linux has it."""
+    if socket.connection is not None:
+        socket.connection.push()
+        socket.stack.wake(socket.connection, now)
 
 
 def _int(value: Value) -> int:

@@ -31,6 +31,8 @@ def acknowledge(tcb: Tcb, segment: Segment, now: int) -> None:
     advance = diff(ack, snd.una)
     if advance < 0:
         return  # an old ACK says nothing new; its text may still be good
+    if tcb.more_follows and tcb.config.more_until_ack:
+        tcb.cork_over = True
     prior = sent.in_flight
     had = sent.octets
     delivered = sent.delivered

@@ -56,6 +56,8 @@ def segment_arrives(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
         stop = fifth_check_ack(tcb, segment, now)
     if stop is not None:
         return stop
+    if tcb.ts_on and segment.ts_val != ABSENT:
+        _remember_timestamp(tcb, segment, now)
     return _rest(tcb, segment, now)
 
 
@@ -129,11 +131,6 @@ def first_check_sequence(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
         good = good or (le(seq, rcv.nxt) and ge(add(seq, length), add(rcv.nxt, window)))
     if not good:
         return _unacceptable(tcb, segment, now)
-    if tcb.ts_on and segment.ts_val != ABSENT and le(seq, tcb.last_ack_sent):
-        # A reset's timestamp is not believed (RFC 7323 3.2): it may come from anybody.
-        if ge(segment.ts_val, tcb.ts_recent) and not segment.flags & RST:
-            tcb.ts_recent = segment.ts_val
-            tcb.ts_recent_at = now
     tcb.heard_at = now
     tcb.keepalive_probes = 0
     return None
@@ -187,6 +184,16 @@ def _is_old_ack(tcb: Tcb, segment: Segment) -> bool:
     if tcb.state is SYN_RECEIVED or segment.flags & (SYN | RST | ACK) != ACK:
         return False
     return segment.seq_length > 0 and le(add(segment.seq, segment.seq_length), tcb.rcv.nxt)
+
+
+def _remember_timestamp(tcb: Tcb, segment: Segment, now: int) -> None:
+    """TS.Recent (RFC 7323 4.3), of a segment whose ACK has been found good.
+
+    That of a reset, of a SYN or of an ACK of nothing is not believed: it may come from anybody.
+    """
+    if le(segment.seq, tcb.last_ack_sent) and ge(segment.ts_val, tcb.ts_recent):
+        tcb.ts_recent = segment.ts_val
+        tcb.ts_recent_at = now
 
 
 def _unacceptable(tcb: Tcb, segment: Segment, now: int) -> Stop:

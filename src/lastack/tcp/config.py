@@ -22,6 +22,9 @@ class Config:
     # buffers and windows
     send_buffer: int = 1 << 20
     receive_buffer: int = 1 << 20
+    double_buffers: bool = False
+    """SO_SNDBUF and SO_RCVBUF read twice what was set, the kernel's own needs included, as in
+    Linux."""
     window_scale: bool = True
     """RFC 7323 2."""
     scaled_buffer: int = 0
@@ -91,6 +94,9 @@ class Config:
     """A zero-window probe carries one octet of new data (RFC 9293 3.8.6.1)."""
     cork_timeout: int = 200 * MS
     """How long a corked partial segment waits at most."""
+    more_until_ack: bool = False
+    """What was sent with MSG_MORE waits for the peer's next ACK at most, and has no PSH, as in
+    Linux; RFC 9293 3.9.1.2 has PSH on the last of what is queued (MUST-61)."""
 
     # acknowledging
     delayed_ack: bool = True
@@ -105,6 +111,8 @@ class Config:
     # retransmission (RFC 6298)
     initial_rto: int = 1 * SECOND
     min_rto: int = 1 * SECOND
+    min_rto_variance: int = 0
+    """What RTO is above SRTT at least, whatever the variance: Linux's 200 ms."""
     max_rto: int = 60 * SECOND
     r1: int = 3
     """Retransmissions after which the user is told (RFC 9293 3.8.3, SHLD-10)."""
@@ -215,6 +223,9 @@ _LINUX: Final = Config(
     delayed_ack_timeout=40 * MS,
     quick_acks=16,
     min_rto=200 * MS,
+    min_rto_variance=200 * MS,
+    more_until_ack=True,
+    double_buffers=True,
     max_rto=120 * SECOND,
     retries=15,
     syn_retries=6,

@@ -126,6 +126,9 @@ class Connection:
         if taken:
             self.tcb.corked = more or self._cork
             self.tcb.cork_over = False
+            self.tcb.more_follows = more
+            if not more:
+                self.tcb.pushed = self.tcb.snd.end
         return taken
 
     def receive(self, limit: int, now: int, peek: bool = False) -> bytes:
@@ -257,6 +260,10 @@ class Connection:
         It stays here: no call fails for it, and who does not look is not told (SHLD-20).
         """
         return self.tcb.soft_error
+
+    def push(self) -> None:
+        """Send what is queued, however little: for what cork has held back until now."""
+        self.tcb.cork_over = True
 
     @property
     def cork(self) -> bool:

@@ -86,6 +86,8 @@ def _answer(tcb: Tcb, reply: Reply, now: int) -> Segment:
         segment = Segment(tcb.local.port, tcb.remote.port, reply.seq, reply.ack, reply.flags, 0)
         if not reply.flags & ACK:
             segment.ack = 0
+        if tcb.ts_on:  # RFC 7323 3.2: on a reset too
+            segment.options = _options(tcb, now, None, True)
         tcb.segments_sent += 1
         return segment
     duplicate = (reply.low, reply.high) if reply.low != reply.high else None
@@ -219,7 +221,7 @@ def _more(tcb: Tcb, now: int) -> Segment | None:
     if fin:
         flags |= FIN
         snd.fin_sent = True
-    if n and n == unsent:
+    if n and n == unsent and (not tcb.config.more_until_ack or tcb.pushed == snd.end):
         flags |= PSH  # MUST-61
     seq = snd.nxt
     end = add(seq, n + 1 if fin else n)
@@ -348,15 +350,15 @@ def _room_for_data(tcb: Tcb) -> int:
     return room if room > LEAST_MSS else LEAST_MSS
 
 
-def _options(tcb: Tcb, now: int, duplicate: tuple[int, int] | None) -> bytes:
+def _options(tcb: Tcb, now: int, duplicate: tuple[int, int] | None, bare: bool = False) -> bytes:
     """Return timestamps, and SACK blocks (a D-SACK first) when there is something to say.
 
-    No MSS: that belongs on a SYN (MUST-65).
+    No MSS: that belongs on a SYN (MUST-65). `bare` leaves it at timestamps.
     """
     options = b""
     if tcb.ts_on:
         options = _TIMESTAMPS.pack(1, 1, 8, 10, tcb.timestamp(now), tcb.ts_recent)
-    if tcb.sack_on and (tcb.rcv.blocks or duplicate is not None):
+    if not bare and tcb.sack_on and (tcb.rcv.blocks or duplicate is not None):
         most = 3 if tcb.ts_on else 4
         blocks = [] if duplicate is None else [duplicate]
         if tcb.rcv.blocks:

@@ -56,6 +56,8 @@ class RoundTrip:
 
     def _compute(self, config: Config) -> None:
         variance = 4 * self.rttvar
+        if variance < config.min_rto_variance:
+            variance = config.min_rto_variance
         rto = self.srtt + (variance if variance > GRANULARITY else GRANULARITY)
         if rto < config.min_rto:
             rto = config.min_rto

@@ -107,6 +107,10 @@ class Tcb:
     """CLOSE came in SYN-RECEIVED with data queued: it waits for ESTABLISHED."""
     corked: bool = False
     cork_over: bool = False
+    more_follows: bool = False
+    """The last SEND has promised more (MSG_MORE)."""
+    pushed: int = 0
+    """Behind the last octet that came without such a promise."""
 
     # Wishes: what `output` is to send next.
     syn_owed: bool = False

@@ -25,6 +25,7 @@ def deadline_passed(tcb: Tcb, now: int) -> None:
     if timers.cork <= now:
         timers.cork = NEVER
         tcb.cork_over = True
+        tcb.pushed = tcb.snd.end
     if timers.keepalive <= now:
         _keepalive(tcb, now)
     if timers.time_wait <= now:
