@@ -142,6 +142,18 @@ def test_a_new_syn_reopens_a_time_wait_beyond_its_old_numbers() -> None:
     assert any((e.state, e.to) == (State.TIME_WAIT, State.SYN_RECEIVED) for e in events)
 
 
+def test_a_syn_for_time_wait_that_nobody_listens_for_is_challenged() -> None:
+    """RFC 9293 3.10.7.4 fourth: without a listener MAY-2 opens nothing, TIME-WAIT goes on."""
+    pair = TwoStacks(right=STRICT.replace(timestamps=False))
+    _, fin = closed_pair(pair)
+    syn = Segment(fin.source_port, fin.destination_port, fin.seq + 1000 & 0xFFFFFFFF, 0, SYN, 4096)
+    stop = pair.left.packet_arrives(carried(syn, RIGHT, LEFT), pair.now)
+    assert stop is Stop.SYN_IN_TIME_WAIT
+    packet = pair.left.next_packet(pair.now)
+    assert packet is not None and segment_in(packet).flags == ACK
+    assert len(pair.left.time_waits()) == 1
+
+
 def test_an_old_duplicate_syn_falls_back_to_time_wait() -> None:
     """RFC 9293 3.6.1 MAY-2 (b): the peer's reset of our SYN-ACK restores the entry."""
     pair = TwoStacks(right=STRICT.replace(timestamps=False))

@@ -331,8 +331,8 @@ def _time_wait(host: Host, key: bytes, entry: TimeWait, segment: Segment, now: i
         )
         if listener is not None:
             return None
-        stop = Stop.SYN_IN_TIME_WAIT  # nobody to open it for
-        _reset(host, entry.local, entry.remote, segment, now)
+        # Nobody to open it for: to the old connection it is a SYN like any other.
+        stop = time_wait_segment(entry, segment, now, host.config.replace(reuse_time_wait=False))
     if host.trace is not None:
         host.trace(now, "in", None, segment, TIME_WAIT, stop)
     if entry.reply is not None:
