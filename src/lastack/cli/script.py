@@ -56,7 +56,11 @@ def definitions(words: Iterable[str]) -> dict[str, str]:
 @click.option(
     "--knob", "knobs", multiple=True, metavar="NAME=VALUE", help="A knob other than the preset's."
 )
-@click.option("--semantic", is_flag=True, help="Compare TCP options as a set, without padding.")
+@click.option(
+    "--semantic",
+    is_flag=True,
+    help="Compare TCP options as a set, without padding; leave PSH to the sender.",
+)
 @click.option(
     "--all-packets", is_flag=True, help="Fail when packets are left that the script does not name."
 )

@@ -17,9 +17,9 @@ def differences(
     """Return the names of the fields that differ, none when the segment is as expected.
 
     `semantic` takes the options as a set, ignores padding, and leaves it to the sender where it
-    sets PSH on data (RFC 9293 3.9.1.2: it may put pushed data together or not). `ts_slack` is how far, in ticks, a
-    timestamp may be off; -1 for any. `part` >= 0 compares a piece of a longer segment of the
-    script's that begins so many octets into it.
+    sets PSH on data (RFC 9293 3.9.1.2: it may put pushed data together or not). `ts_slack` is how
+    far, in ticks, a timestamp may be off; -1 for any. `part` >= 0 compares a piece of a longer
+    segment of the script's that begins so many octets into it.
     """
     segment = sent.segment
     assert segment is not None

@@ -16,6 +16,7 @@ from typing import Final
 from lastack.script.descriptors import Wait, argument
 from lastack.script.facts import facts_of
 from lastack.script.flow import pattern
+from lastack.script.kernel_control import Expected, check_messages, expected_messages
 from lastack.script.kernel_more import Handle, further_calls
 from lastack.script.kernel_scene import KernelScene
 from lastack.script.kernel_values import (
@@ -39,6 +40,7 @@ _MSG_FASTOPEN: Final = 0x20000000
 _MSG_ZEROCOPY: Final = 0x4000000
 _MOST: Final = 1 << 30
 _MOST_FACTS: Final = 512
+_MOST_CONTROL: Final = 1024
 _SOCKET_NAME: Final = 28
 
 
@@ -224,9 +226,10 @@ class KernelCalls(Caller):
             vectors = argument(call, 1)
         elif call.name in ("sendmsg", "recvmsg"):
             message = argument(call, 1)
-            control = message.fields.get("msg_control") if isinstance(message, Struct) else None
-            if not isinstance(message, Struct) or (control and control != Array(())):
-                raise Unknown("control messages")
+            if not isinstance(message, Struct):
+                raise Unknown(f"the message {show(message)}")
+            if call.name == "sendmsg" and message.fields.get("msg_control", Array(())) != Array(()):
+                raise Unknown("control messages to send")
             vectors = message.fields.get("msg_iov")
         if vectors is None:
             return [value_of(argument(call, 2))]
@@ -241,6 +244,7 @@ class KernelCalls(Caller):
     def _receive(self, call: Call) -> Attempt:
         flags, sizes = self._flags(call), self._sizes(call)
         buffers, nothing = Buffers(sizes), _is_null(argument(call, 1))
+        expected = _control_of(call)
 
         def work() -> int:
             handle = self.handle(call)
@@ -252,8 +256,13 @@ class KernelCalls(Caller):
             elif call.name == "readv":
                 count = ask(libc.readv, real, buffers.vectors, buffers.count)
             elif call.name == "recvmsg":
+                room = ctypes.create_string_buffer(_MOST_CONTROL)
                 message = Message(None, 0, buffers.vectors, buffers.count, None, 0, 0)
+                message.control = ctypes.addressof(room)
+                message.control_length = _MOST_CONTROL
                 count = ask(libc.recvmsg, real, ctypes.byref(message), flags)
+                if expected is not None:
+                    check_messages(expected, room.raw[: message.control_length])
             else:
                 count = ask(libc.recv, real, where, size, flags)
             self._check_data(handle, buffers.taken(count), flags)
@@ -364,6 +373,15 @@ class _Job(threading.Thread):
         if self._error is not None:
             raise self._error
         return self._result
+
+
+def _control_of(call: Call) -> Expected | None:
+    """Return the control messages that a script expects of recvmsg, None if it says nothing."""
+    if call.name != "recvmsg":
+        return None
+    message = argument(call, 1)
+    control = message.fields.get("msg_control") if isinstance(message, Struct) else None
+    return None if control is None or control is ANYTHING else expected_messages(control)
 
 
 def _is_null(expression: Expression) -> bool:

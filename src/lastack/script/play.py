@@ -51,8 +51,9 @@ class Settings:
     """How scripts are played.
 
     `preset` "" follows the script's dialect (`rfc` where nothing tells one); `semantic` compares
-    options as sets; `all_packets` also fails when packets are left that the script does not
-    mention; `remote_isn` moves the sequence numbers of the remote host; `knobs` change the preset.
+    options as sets and leaves PSH to the sender; `all_packets` also fails when packets are left
+    that the script does not mention; `remote_isn` moves the sequence numbers of the remote host;
+    `knobs` change the preset.
     `tolerance` is the least that any time may be off, nanoseconds. For the kernel, `allow_shell`
     lets scripts run commands, as root, and `sysctls` are set in its namespace beforehand.
     """
