@@ -131,7 +131,7 @@ def test_the_result_of_a_call_may_be_left_open() -> None:
         ("+0 `rm -rf x`", "the command 'rm -rf x'"),
         ("+0 `sysctl -w net.inet.tcp.blackhole=2`", "net.inet.tcp.blackhole=2"),
         ("+0 `sysctl -w net.no.such=2`", "the sysctl net.no.such"),
-        ("+0 epoll_create(1) = 5", "the system call epoll_create"),
+        ("+0 splice(1) = 5", "the system call splice"),
         ("+0 getsockopt(4, IPPROTO_TCP, TCP_FASTOPEN, [1], [4]) = 0", "the name TCP_FASTOPEN"),
     ],
 )

@@ -3,7 +3,7 @@
 import errno
 
 from lastack.errors import error_for
-from lastack.script.descriptors import Descriptors, Wait, argument
+from lastack.script.descriptors import Descriptors, Wait, argument, readiness
 from lastack.script.model import ANYTHING, Array, Call, Expression, Struct
 from lastack.script.subject import Attempt
 from lastack.script.symbols import (
@@ -14,10 +14,6 @@ from lastack.script.symbols import (
     O_RDWR,
     POLLERR,
     POLLHUP,
-    POLLIN,
-    POLLOUT,
-    POLLPRI,
-    POLLRDHUP,
     SIOCATMARK,
     SIOCINQ,
     SIOCOUTQ,
@@ -28,7 +24,6 @@ from lastack.script.symbols import (
 )
 from lastack.script.verdict import Mismatch
 from lastack.stack import options
-from lastack.tcp.states import CLOSED
 from lastack.units import MS, NEVER
 
 
@@ -104,22 +99,7 @@ def _poll_one(those: Descriptors, item: Expression) -> tuple[int, Expression, in
     handle = those.handles.get(fd)
     if handle is None:
         raise error_for(errno.EBADF)
-    socket = handle.socket
-    found = 0
-    if socket.readable:
-        found |= POLLIN
-    if socket.writable:
-        found |= POLLOUT
-    if socket.exceptional:
-        found |= POLLPRI
-    connection = socket.connection
-    if connection is not None and connection.tcb.rcv.finished:
-        found |= POLLRDHUP
-    found &= events
-    if socket.error:
-        found |= POLLERR
-    if connection is not None and connection.state is CLOSED and socket.listener is None:
-        found |= POLLHUP
+    found = readiness(handle) & (events | POLLERR | POLLHUP)
     return fd, item.fields.get("revents", ANYTHING), found
 
 

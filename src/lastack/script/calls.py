@@ -12,6 +12,7 @@ from typing import Final
 from lastack.errors import error_for
 from lastack.script.call_more import fcntl, getsockopt, ioctl, poll, setsockopt
 from lastack.script.descriptors import Descriptors, Handle, Wait, argument
+from lastack.script.epoll import epoll_create, epoll_ctl, epoll_wait, look
 from lastack.script.facts import KEPT, facts_of
 from lastack.script.flow import pattern
 from lastack.script.model import ANYTHING, Anything, Array, Call, Expression, Header, Name, Struct
@@ -31,6 +32,9 @@ _MORE: Final[dict[str, Callable[[Descriptors, Call], Attempt]]] = {
     "poll": poll,
     "getsockopt": getsockopt,
     "setsockopt": setsockopt,
+    "epoll_create": epoll_create,
+    "epoll_ctl": epoll_ctl,
+    "epoll_wait": epoll_wait,
 }
 _NULL: Final = Name("NULL")
 
@@ -63,12 +67,27 @@ class Calls(Descriptors):
     def make(self, call: Call) -> Attempt:
         """Return the attempt for a call; raises Unknown for what cannot be done here."""
         more = _MORE.get(call.name)
-        if more is not None:
-            return more(self, call)
         maker = self._table.get(call.name)
-        if maker is None:
+        if more is None and maker is None:
             raise Unknown(f"the system call {call.name}")
-        return maker(call)
+        if more is not None:
+            attempt = more(self, call)
+        else:
+            assert maker is not None
+            attempt = maker(call)
+        return self._watched(attempt) if self.sets else attempt
+
+    def _watched(self, attempt: Attempt) -> Attempt:
+        """Return the attempt with a look at the epoll sets around it."""
+
+        def watched() -> int:
+            look(self)
+            try:
+                return attempt()
+            finally:
+                look(self)
+
+        return watched
 
     def facts(self, local_port: int, remote_port: int) -> dict[str, int]:
         """Return the values of the socket with this connection, or of the newest."""
@@ -299,6 +318,8 @@ class Calls(Descriptors):
         return attempt
 
     def _close(self, call: Call) -> Attempt:
+        if number(argument(call, 0)) in self.sets:
+            return self._close_set(number(argument(call, 0)))
         closing: Handle | None = None
         deadline = 0
 
@@ -312,5 +333,12 @@ class Calls(Descriptors):
             if closing.nonblocking or closing.socket.drained or self.stage.now >= deadline:
                 return 0
             raise Wait(deadline)
+
+        return attempt
+
+    def _close_set(self, fd: int) -> Attempt:
+        def attempt() -> int:
+            del self.sets[fd]
+            return 0
 
         return attempt

@@ -7,12 +7,26 @@ from lastack.errors import error_for
 from lastack.script.model import Call, Expression, Header
 from lastack.script.stage import StackScene
 from lastack.script.subject import Caller
-from lastack.script.symbols import Unknown, number, show
+from lastack.script.symbols import (
+    EPOLLET,
+    EPOLLONESHOT,
+    POLLERR,
+    POLLHUP,
+    POLLIN,
+    POLLOUT,
+    POLLPRI,
+    POLLRDHUP,
+    Unknown,
+    number,
+    show,
+)
 from lastack.stack import options
 from lastack.stack.sockets import TcpSocket
+from lastack.tcp.states import CLOSED
 from lastack.units import NEVER
 
 _MOST: Final = 1 << 30
+_ALWAYS: Final = POLLERR | POLLHUP
 
 
 class Wait(Exception):
@@ -34,6 +48,65 @@ class Handle:
         self.urgent = False
 
 
+def readiness(handle: Handle) -> int:
+    """Return every event that poll could report of a socket now."""
+    socket = handle.socket
+    found = 0
+    if socket.readable:
+        found |= POLLIN
+    if socket.writable:
+        found |= POLLOUT
+    if socket.exceptional:
+        found |= POLLPRI
+    connection = socket.connection
+    if connection is not None and connection.tcb.rcv.finished:
+        found |= POLLRDHUP
+    if socket.error:
+        found |= POLLERR
+    if connection is not None and connection.state is CLOSED and socket.listener is None:
+        found |= POLLHUP
+    return found
+
+
+class Watch:
+    """One descriptor in a set: `events` that are asked for, `data` as the user gave it."""
+
+    def __init__(self, fd: int, events: int, data: dict[str, Expression]) -> None:
+        self.fd = fd
+        self.events = events
+        self.data = data
+        self.edge = True
+        self._stamp: tuple[int, ...] = ()
+        self._room = False
+
+    def look(self, handle: Handle) -> None:
+        """See whether something has happened since the last look."""
+        socket = handle.socket
+        connection = socket.connection
+        if connection is not None:
+            tcb = connection.tcb
+            error = int(socket.error != 0)
+            state = int(connection.state)
+            stamp: tuple[int, ...] = (tcb.bytes_received, int(tcb.rcv.finished), state, error)
+        else:
+            listener = socket.listener
+            stamp = (len(listener.waiting) if listener is not None else -1,)
+        room = bool(readiness(handle) & POLLOUT)
+        if stamp != self._stamp or (room and not self._room):
+            self.edge = True
+        self._stamp, self._room = stamp, room
+
+    def take(self, handle: Handle) -> int:
+        """Return the events to report now, 0 for none."""
+        found = readiness(handle) & (self.events | _ALWAYS)
+        if not found or (self.events & EPOLLET and not self.edge):
+            return 0
+        self.edge = False
+        if self.events & EPOLLONESHOT:
+            self.events = 0
+        return found
+
+
 class Descriptors(Caller):
     """The descriptors that are open."""
 
@@ -42,6 +115,7 @@ class Descriptors(Caller):
         self.stage = stage
         self.header = header
         self.handles: dict[int, Handle] = {}
+        self.sets: dict[int, dict[int, Watch]] = {}
 
     def handle(self, call: Call) -> Handle:
         """Return the file descriptor that a call is about; EBADF when it is not open."""
@@ -52,7 +126,7 @@ class Descriptors(Caller):
 
     def free(self) -> int:
         """Return the lowest descriptor that is free."""
-        return next(fd for fd in range(3, _MOST) if fd not in self.handles)
+        return next(fd for fd in range(3, _MOST) if fd not in self.handles and fd not in self.sets)
 
     def or_wait(self, handle: Handle, flags: int = 0) -> Exception:
         """Return what to raise when nothing can be done now."""

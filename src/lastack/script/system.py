@@ -82,6 +82,7 @@ _LINUX: Final[dict[str, Change]] = {
     "net.ipv4.tcp_dsack": _switch("dsack"),
     "net.ipv4.tcp_window_scaling": _switch("window_scale"),
     "net.ipv4.tcp_reordering": _amount("duplicate_acks"),
+    "net.ipv4.tcp_slow_start_after_idle": _switch("restart_after_idle"),
     "net.ipv4.tcp_keepalive_time": _amount("keepalive_idle", SECOND),
     "net.ipv4.tcp_keepalive_intvl": _amount("keepalive_interval", SECOND),
     "net.ipv4.tcp_keepalive_probes": _amount("keepalive_probes"),
@@ -108,7 +109,7 @@ _FIXED: Final[dict[str, tuple[str, ...]]] = {
 _HARMLESS: Final = frozenset(
     (
         "net.ipv4.tcp_frto", "net.ipv4.tcp_fack", "net.ipv4.tcp_congestion_control",
-        "net.ipv4.tcp_slow_start_after_idle", "net.ipv4.tcp_early_retrans",
+        "net.ipv4.tcp_early_retrans",
         "net.ipv4.tcp_recovery", "net.ipv4.tcp_tso_win_divisor", "net.ipv4.tcp_ecn_option",
         "net.ipv4.tcp_pacing_ss_ratio", "net.ipv4.tcp_pacing_ca_ratio",
         "net.ipv4.tcp_notsent_lowat", "net.ipv4.tcp_fastopen", "net.ipv4.tcp_fastopen_key",

@@ -16,7 +16,8 @@ def acceptable(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
     snd = tcb.snd
     ack = segment.ack
     if gt(ack, snd.max):
-        wish_challenge(tcb, now)
+        if tcb.config.answer_ack_of_unsent:
+            wish_challenge(tcb, now)
         return Stop.ACK_OF_UNSENT
     if tcb.config.rfc5961 and lt(ack, add(snd.una, -max(snd.max_wnd, 1))):
         wish_challenge(tcb, now)
@@ -200,7 +201,14 @@ def _recover(tcb: Tcb, said: Acked, prior: int, delivered: int, now: int) -> Non
     elif sent.lost > lost_before and said.acked:
         tcb.resend_owed = True
     in_slow_start = controller.cwnd < controller.ssthresh
-    limited = 2 * prior >= controller.cwnd if in_slow_start else prior + tcb.mss >= controller.cwnd
+    if in_slow_start:
+        # The most that was in flight in this round counts: its last ACKs find less.
+        if ge(add(said.una, -said.acked), tcb.round_end) or prior > tcb.round_flight:
+            tcb.round_flight = prior
+            tcb.round_end = said.nxt
+        limited = 2 * tcb.round_flight > controller.cwnd
+    else:
+        limited = prior + tcb.mss >= controller.cwnd
     # Only what moves SND.UNA opens the window (RFC 5681 3.1): SACK blocks alone do not.
     limited = limited and said.acked > 0
     rate = 0

@@ -84,6 +84,8 @@ class Config:
 
     One in RFC 5681 3.1, two in RFC 3465.
     """
+    restart_after_idle: bool = True
+    """RFC 5681 4.1: back to the initial window after an idle RTO (SHOULD)."""
     congestion: str = "newreno"
     limited_transmit: bool = True
     """RFC 3042."""
@@ -173,6 +175,9 @@ class Config:
     """With `rfc5961`: a reset must be exact (3.2). False believes any in the window."""
     challenge_syn: bool = True
     """With `rfc5961`: a SYN is answered with a challenge ACK (4.2). False resets."""
+    answer_ack_of_unsent: bool = True
+    """What acknowledges data never sent is answered with an ACK (RFC 9293 3.10.7.4 fifth); Linux
+    drops it in silence."""
     challenge_acks: int = 10
     """Challenge ACKs that one connection sends at most in `challenge_period` (RFC 5961 7)."""
     challenge_period: int = 5 * SECOND
@@ -225,6 +230,7 @@ _LINUX: Final = Config(
     min_rto=200 * MS,
     min_rto_variance=200 * MS,
     more_until_ack=True,
+    answer_ack_of_unsent=False,
     double_buffers=True,
     max_rto=120 * SECOND,
     retries=15,

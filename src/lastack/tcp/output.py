@@ -211,7 +211,8 @@ def _more(tcb: Tcb, now: int) -> Segment | None:
     unsent = diff(snd.end, snd.nxt)
     flight = sent.in_flight
     if sent.octets == 0 and unsent and now - tcb.sent_at > tcb.rtt.rto:
-        controller.on_idle(now)
+        if tcb.config.restart_after_idle and snd.usable > 0:
+            controller.on_idle(now)
     mss = _room_for_data(tcb)
     n = _how_much(tcb, unsent, mss, controller.cwnd - flight, flight)
     fin = snd.fin_queued and n == unsent

@@ -137,6 +137,10 @@ class Tcb:
     """Challenge ACKs since `challenges_since` (RFC 5961 7)."""
     challenges_since: int = 0
 
+    round_end: int = 0
+    round_flight: int = 0
+    """The most in flight since `round_end` was SND.NXT: whether the window was made use of."""
+
     # Counts.
     segments_sent: int = 0
     segments_received: int = 0
@@ -180,6 +184,7 @@ class Tcb:
             self.peer_mss = config.mss_default_v6
         self.ts_offset = ts_offset
         self.replies = []
+        self.round_end = iss
         self.quick_acks = config.quick_acks
         self._derive_mss()
 
