@@ -99,11 +99,14 @@ class LiveScene(Scene):
         wait = min(wait, self._most_wait())
         ready, _, _ = select.select(watched, [], [], wait / SECOND)
         moved = self._work()
+        if moved:
+            self.happened(self.real_time())
         if self._wakeup in ready:
             os.eventfd_read(self._wakeup)
             moved = True
         if self.alarm <= self.real_time():
             self.alarm = NEVER
+            self.happened(self.real_time())
             moved = True
         while (tapped := self.tap.receive()) is not None:
             moved = True
