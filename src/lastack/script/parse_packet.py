@@ -205,15 +205,19 @@ def _option(scanner: Scanner) -> Option:
         return _timestamps(scanner)
     if name == "FO":
         more = not scanner.sees(",") and not scanner.sees(">")
-        if scanner.takes_word("TFO_COOKIE"):
-            scanner.unsupported("Fast Open cookies made by a key")
-        return Option(FAST_OPEN, _hex(scanner, "a cookie") if more else b"")
+        return Option(FAST_OPEN, _cookie(scanner) if more else b"")
     if name == "FOEXP":
         more = not scanner.sees(",") and not scanner.sees(">")
-        return Option(_EXPERIMENT, _FAST_OPEN_MAGIC + (_hex(scanner, "a cookie") if more else b""))
+        return Option(_EXPERIMENT, _FAST_OPEN_MAGIC + (_cookie(scanner) if more else b""))
     if name in ("md5", "ECN"):
         scanner.unsupported(f"the TCP option {name}")
     raise scanner.fault("an option (mss, wscale, sackOK, sack, TS, FO, uto, nop, eol or 0x...)")
+
+
+def _cookie(scanner: Scanner) -> bytes:
+    if scanner.takes_word("TFO_COOKIE"):
+        scanner.unsupported("Fast Open cookies made by a key")
+    return _hex(scanner, "a cookie")
 
 
 def _hex(scanner: Scanner, what: str) -> bytes:
