@@ -395,3 +395,14 @@ def test_connections_between_two_hosts_share_a_path_until_their_options_differ()
     pair.run()
     paths = [pair.left.demux.numbers[c.number].path for c in (first, second, third)]
     assert paths[0] is paths[1] is not paths[2]
+
+
+def test_events_that_nobody_collects_are_bounded_as_told() -> None:
+    """The oldest go first; a user who comes rarely may have more kept."""
+    for most, kept in ((3, 3), (100, 5)):
+        pair = TwoStacks()
+        pair.left.keep_events(most)
+        closed_pair(pair)
+        changes = [e for e in pair.left.take_events() if isinstance(e, StateChanged)]
+        assert len(changes) == kept
+        assert changes[-1].to is State.TIME_WAIT

@@ -89,6 +89,7 @@ class JsonView(View):
 
     def __init__(self, stack: Stack, heading: list[str], details: dict[str, object]) -> None:
         super().__init__(stack, heading, details)
+        stack.keep_events(1 << 16)
         self._ends: dict[int, tuple[str, str]] = {}
 
     def begin(self) -> None:

@@ -35,8 +35,8 @@ from lastack.wire.stop import Stop
 
 MOST_REPLIES: Final = 256
 """Packets of the stack's own (resets, echo replies ...) that wait to be pulled, at most."""
-MOST_EVENTS: Final = 8192
-"""Events kept for whoever collects them; the oldest go first."""
+MOST_EVENTS: Final = 1024
+"""Events kept for whoever collects them; the oldest go first (`keep_events`)."""
 MOST_PATHS: Final = 1024
 """Paths kept for connections to come; those in use live on in their connections."""
 _NOTICED: Final = 1024
@@ -400,6 +400,10 @@ class Host(Keeper):
             return False
         self._budget_used += 1
         return True
+
+    def keep_events(self, most: int) -> None:
+        """Keep this many events for the next `take_events`; a user who comes rarely wants more."""
+        self._events = deque(self._events, maxlen=most)
 
     def take_events(self) -> list[Event]:
         """Return what has happened since the last call, oldest first."""

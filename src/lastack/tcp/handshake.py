@@ -106,6 +106,7 @@ def _our_syn_is_acknowledged(tcb: Tcb, segment: Segment, now: int) -> None:
     if tcb.retries and tcb.controller is not None:
         # The SYN or its ACK was lost: one segment (RFC 5681 3.1).
         tcb.controller.cwnd = min(tcb.controller.cwnd, tcb.mss)
+    sent.newest = None
     tcb.retries = 0
     tcb.timers.retransmit = NEVER
     tcb.timers.user_timeout = NEVER
