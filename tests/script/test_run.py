@@ -5,6 +5,12 @@ from pathlib import Path
 import pytest
 
 from lastack.script import Outcome, Settings, Verdict, parse, run, run_file
+from lastack.script.icmp import icmp_differences
+from lastack.script.model import Header, IcmpSpec
+from lastack.script.stage import Stage
+from lastack.tcp.config import Config
+from lastack.wire.ip4 import encode_ip4
+from lastack.wire.packet import Packet
 
 OPEN = """
 0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
@@ -229,3 +235,23 @@ def test_commands_that_ask_for_what_is_there_anyway_are_obeyed() -> None:
     text += "+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n"
     text += "+0 getsockopt(3, SOL_SOCKET, SO_SNDBUF, [50000], [4]) = 0\n"
     assert run(parse(text), Settings(preset="rfc")).verdict is Verdict.PASSED
+
+
+def test_icmp_that_the_stack_sends_is_waited_for() -> None:
+    """By type and code; where none comes, that is a difference."""
+    line = "+0 > icmp unreachable port_unreachable"
+    assert failed(line).reason == "the stack sends nothing"
+
+
+def test_icmp_that_the_stack_sends_is_compared() -> None:
+    """A UDP datagram to nobody is answered: RFC 1122 3.2.2.1."""
+    header = Header()
+    stage = Stage(header, Config(), 1)
+    head = encode_ip4(stage.remote, stage.local, 17, 8, 64)
+    stage.stack.packet_arrives(Packet(head + bytes((0, 9, 0, 9, 0, 8, 0, 0))), stage.clock)
+    stage.settle()
+    message = stage.outbox.pop().message
+    assert message is not None
+    assert icmp_differences(IcmpSpec(False, "unreachable", "port_unreachable"), message) == []
+    other = IcmpSpec(False, "unreachable", "host_unreachable")
+    assert icmp_differences(other, message) == ["type or code"]

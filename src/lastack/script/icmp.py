@@ -4,7 +4,7 @@ from typing import Final
 
 from lastack.script.model import IcmpSpec
 from lastack.script.symbols import Unknown
-from lastack.wire.icmp import IcmpKind
+from lastack.wire.icmp import IcmpKind, IcmpMessage
 
 _UNREACHABLE4: Final = (
     "net_unreachable",
@@ -59,6 +59,17 @@ def icmp_of(spec: IcmpSpec, version: int) -> tuple[IcmpKind, int, int]:
     if kind is IcmpKind.UNREACHABLE and version == 4 and spec.code == "frag_needed":
         return kind, code, spec.mtu
     return kind, code, spec.mtu if kind is IcmpKind.PACKET_TOO_BIG else 0
+
+
+def icmp_differences(spec: IcmpSpec, message: IcmpMessage) -> list[str]:
+    """Return the names of what differs in a message that the stack has sent."""
+    kind, code, rest = icmp_of(spec, message.version)
+    wrong: list[str] = []
+    if message.kind is not kind or message.code != code:
+        wrong.append("type or code")
+    if rest and message.mtu != rest:
+        wrong.append("mtu")
+    return wrong
 
 
 def _code(spec: IcmpSpec, kind: IcmpKind, version: int) -> int:

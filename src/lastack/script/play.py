@@ -8,7 +8,7 @@ from typing import Final
 from lastack.script.compare import differences
 from lastack.script.descriptors import Wait, errno_expected, result_of
 from lastack.script.flow import Flow
-from lastack.script.icmp import icmp_of
+from lastack.script.icmp import icmp_differences, icmp_of
 from lastack.script.model import (
     ANYTHING,
     Call,
@@ -155,7 +155,8 @@ class Play:
             self._expect(event, action, latest)
             return
         if isinstance(action, IcmpSpec) and not action.inbound:
-            raise Unknown("ICMP that the stack sends")
+            self._expect_icmp(event, action, latest)
+            return
         if isinstance(action, Call) and self._pending is not None:
             self._await(self._pending)
         self._go_to(event)
@@ -200,8 +201,8 @@ class Play:
         strict = self.script.header.strict_segments
         while True:
             sent = self._next_sent(flow, event, latest)
-            assert sent.segment is not None
             segment = sent.segment
+            assert segment is not None
             flow.learn(segment, spec)
             if not strict and part < 0 and 0 < segment.length < spec.length:
                 part = 0
@@ -213,13 +214,28 @@ class Play:
                     continue
             return
 
-    def _next_sent(self, flow: Flow, event: Event, latest: int) -> Sent:
-        """Return the next segment of this connection, letting time pass for it."""
+    def _expect_icmp(self, event: Event, spec: IcmpSpec, latest: int) -> None:
+        """The stack must send this message now."""
+        sent = self._next_sent(None, event, latest)
+        assert sent.message is not None
+        wrong = icmp_differences(spec, sent.message)
+        if wrong:
+            raise Mismatch(f"{' and '.join(wrong)} differ", event.text, f"> {sent.what}")
+        self._on_time(event, sent, latest)
+
+    def _next_sent(self, flow: Flow | None, event: Event, latest: int) -> Sent:
+        """Return the next segment of this connection (None: the next ICMP message), letting time
+        pass for it.
+        """
         limit = NEVER if event.when.clock is Clock.ANY else latest + _BEYOND
         while True:
             while self.stage.outbox:
                 sent = self.stage.outbox.popleft()
-                if sent.segment is not None and flow.is_mine(sent.segment):
+                if flow is None:
+                    mine = sent.message is not None
+                else:
+                    mine = sent.segment is not None and flow.is_mine(sent.segment)
+                if mine:
                     return sent
             self._check_broken()
             if not self.stage.happens(limit):

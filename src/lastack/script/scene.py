@@ -23,22 +23,30 @@ from lastack.wire.stop import Stop
 _LOCAL: Final = {4: "192.168.0.1", 6: "fd3d:fa7b:d17d::1"}
 _REMOTE: Final = {4: "192.0.2.1", 6: "2001:db8::1"}
 _TCP: Final = 6
+_ICMP4: Final = 1
 
 
 class Sent:
     """A packet that the subject has sent: when, from which port to which, and the segment.
 
-    `segment` is None for what is not TCP (`what` then says what it is).
+    `segment` is None for what is not TCP (`what` then says what it is); `message` is an ICMP one.
     """
 
     def __init__(
-        self, time: int, segment: Segment | None, tos: int, ttl: int, what: str = ""
+        self,
+        time: int,
+        segment: Segment | None,
+        tos: int,
+        ttl: int,
+        what: str = "",
+        message: icmp.IcmpMessage | None = None,
     ) -> None:
         self.time = time
         self.segment = segment
         self.tos = tos
         self.ttl = ttl
         self.what = what
+        self.message = message
 
 
 class Scene(ABC):
@@ -137,9 +145,16 @@ def _read(data: bytes, time: int, unchecked: bool) -> Sent:
         header = ip6.decode_ip6(data, 0, len(data))
     if isinstance(header, Stop):
         raise Mismatch(f"the stack sent a bad packet: {header.sentence}", "", data.hex())
-    if header.protocol != _TCP:
-        return Sent(time, None, header.tos, header.ttl, f"IP protocol {header.protocol}")
     start, end = header.payload_start, header.payload_end
+    if header.protocol != _TCP:
+        message: icmp.IcmpMessage | Stop | None = None
+        if header.protocol == _ICMP4 and isinstance(header, ip4.Ip4):
+            message = icmp.decode_icmp4(data, start, end)
+        elif header.protocol == ip6.PROTOCOL_ICMP6:
+            message = icmp.decode_icmp6(data, start, end, header.source, header.destination)
+        if not isinstance(message, icmp.IcmpMessage):
+            return Sent(time, None, header.tos, header.ttl, f"IP protocol {header.protocol}")
+        return Sent(time, None, header.tos, header.ttl, repr(message), message)
     if not unchecked and not transport_holds(
         header.source, header.destination, _TCP, data, start, end
     ):

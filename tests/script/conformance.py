@@ -1,0 +1,153 @@
+"""Writes docs/conformance.md from checkouts of the two public suites.
+
+    PYTHONPATH=src python tests/script/conformance.py FREEBSD_SUITE GOOGLE_SUITE
+
+FREEBSD_SUITE is a checkout of freebsd-net/tcp-testsuite, GOOGLE_SUITE `gtests/net/tcp` in one of
+google/packetdrill. Every script that does not pass is named, under the first explanation below that
+fits its path and what the runner says of it; one that fits none stands under "not explained".
+"""
+
+import re
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from lastack.script import Outcome, Settings, Verdict
+from lastack.script.batch import expected_to_fail, run_all
+
+PAGE: Final = Path(__file__).resolve().parent.parent.parent / "docs" / "conformance.md"
+
+_OFFERED_MSS: Final = (
+    "wants a SYN sent again to offer a smaller MSS after a Packet Too Big; what a host can receive "
+    "does not follow from the path away from it (RFC 9293 3.7.1, RFC 1191 3.1), and the suite's "
+    "script for IPv4 agrees"
+)
+FREEBSD: Final = (
+    (r"cookie-update-of-length-17 ", "is corrupt: it begins with a stray `s`"),
+    (r"^fast-open/", "TCP Fast Open (RFC 7413), which lastack has not yet"),
+    (r"udp_encapsulation", "TCP in UDP, which lastack has not yet"),
+    (r"md5", "the MD5 option (RFC 2385), which lastack has not yet"),
+    (r"ecn", "ECN (RFC 3168), which lastack has not yet"),
+    (r"hard-error-ignored-ipv6", _OFFERED_MSS),
+)
+GOOGLE: Final = (
+    (r"icmp-baseline", "is a template: it needs `-D CODE=...`"),
+    (r"^fastopen/|zerocopy/fastopen|fastopen-invalid|FASTOPEN", "TCP Fast Open (RFC 7413)"),
+    (r"^zerocopy/|SO_ZEROCOPY", "Linux's MSG_ZEROCOPY"),
+    (r"^eor/", "Linux's MSG_EOR"),
+    (r"NOTSENT_LOWAT", "Linux's TCP_NOTSENT_LOWAT"),
+    (r"^timestamping/", "Linux's SO_TIMESTAMPING"),
+    (r"^inq/", "Linux's TCP_INQ"),
+    (r"^(sendfile|splice)/", "files and pipes beside sockets"),
+    (r"^mtu_probe/", "probing for the path MTU (RFC 4821)"),
+    (r"^md5/", "the MD5 option (RFC 2385)"),
+    (r"^ecn/|^cwnd_moderation/.*-ecn-", "ECN (RFC 3168)"),
+    (r"root fq|pfifo limit", "a queue of the machine's (`tc`)"),
+    (r"^nagle/https_client", "where Linux's buffers end, which sets PSH there (needs `ethtool`)"),
+    (r"^cubic/", "CUBIC (RFC 9438)"),
+    (r"^(shutdown|user_timeout)/", "tail loss probes (RFC 8985)"),
+    (r"PMTUDISC", "Linux's IP_PMTUDISC_DONT"),
+    (r"^(sack|fast_retransmit)/", "RACK and tail loss probes (RFC 8985)"),
+    (r"^(fast_recovery|cwnd_moderation)/", "proportional rate reduction (RFC 6937)"),
+    (
+        r"^limited_transmit/",
+        "Linux's count of segments in slow start where duplicate ACKs came without SACK",
+    ),
+    (r"^slow_start/", "Linux's arithmetic of the congestion window"),
+    (r"^blocking/|sndbuf-limited", "how Linux counts the overhead of its send buffer"),
+    (r"^gro/", "Linux's estimate of the peer's segments (tcpi_rcv_mss)"),
+    (r"^tcp_info/", "values of TCP_INFO that lastack does not keep"),
+)
+
+
+def named(outcomes: Sequence[Outcome], root: Path) -> list[str]:
+    """Paths from the suite's folder, twins for IPv4 and IPv6 as one, numbered ones as a range."""
+    paths = sorted(str(Path(one.path).relative_to(root).with_suffix("")) for one in outcomes)
+    numbers: dict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        found = re.fullmatch(r"(.*-length-)(\d+)", path)
+        numbers[found[1] if found else path].append(found[2] if found else "")
+    shown: list[str] = []
+    for path, ends in numbers.items():
+        if ends != [""]:
+            shown.append(f"{path}{{{','.join(ends)}}}")
+        elif path.endswith("ipv6") and f"{path[:-1]}4" in numbers:
+            continue
+        elif path.endswith("ipv4") and f"{path[:-1]}6" in numbers:
+            shown.append(f"{path[:-1]}{{4,6}}")
+        else:
+            shown.append(path)
+    return shown
+
+
+def sums(outcomes: Sequence[Outcome]) -> str:
+    counts = Counter(outcome.verdict for outcome in outcomes)
+    foreseen = sum(
+        outcome.verdict is Verdict.FAILED and expected_to_fail(outcome.path) != ""
+        for outcome in outcomes
+    )
+    words = f"{counts[Verdict.PASSED]} | {counts[Verdict.FAILED] - foreseen}"
+    return f"{words} | {counts[Verdict.SKIPPED]} | {foreseen} | {len(outcomes)}"
+
+
+def listing(outcomes: Sequence[Outcome], root: Path, reasons: Sequence[tuple[str, str]]) -> str:
+    """Every script that has not passed, in groups with a reason."""
+    groups: dict[str, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        if outcome.verdict is Verdict.PASSED:
+            continue
+        path = Path(outcome.path).relative_to(root).with_suffix("")
+        text = f"{path} {outcome.reason}"
+        why = next((why for pattern, why in reasons if re.search(pattern, text)), "not explained")
+        groups[why].append(outcome)
+    lines: list[str] = []
+    for why, members in sorted(groups.items(), key=lambda group: -len(group[1])):
+        counts = Counter(str(member.verdict) for member in members)
+        how = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items()))
+        lines.append(f"- **{why}** ({how}): " + ", ".join(f"`{n}`" for n in named(members, root)))
+    return "\n".join(lines)
+
+
+def main(freebsd: Path, google: Path) -> None:
+    def run(root: Path, settings: Settings) -> list[Outcome]:
+        return list(run_all([str(path) for path in sorted(root.rglob("*.pkt"))], settings))
+
+    standard = run(freebsd, Settings("freebsd", {"STANDARD": ""}, knobs={"reuse_time_wait": "0"}))
+    own = run(freebsd, Settings("freebsd", {"FreeBSD": ""}))
+    linux = run(google, Settings("linux"))
+    by_folder: dict[str, Counter[str]] = defaultdict(Counter)
+    for outcome in linux:
+        folder = str(Path(outcome.path).relative_to(google).parts[0])
+        by_folder[folder][str(outcome.verdict)] += 1
+    folders = "\n".join(
+        f"| {folder} | {count['passed']} | {count['failed']} | {count['skipped']} |"
+        for folder, count in sorted(by_folder.items())
+    )
+    page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+    head = page.partition("<!-- figures -->")[0] or "# Conformance\n\n"
+    rows = "\n".join(
+        f"| {name} | {sums(outcomes)} |"
+        for name, outcomes in (
+            ("FreeBSD, `-D STANDARD`", standard),
+            ("FreeBSD, `-D FreeBSD`", own),
+            ("Google", linux),
+        )
+    )
+    parts = [
+        f"{head}<!-- figures -->",
+        "| suite | passed | failed | skipped | failed, as its `.exfail` says | scripts |",
+        f"|---|---|---|---|---|---|\n{rows}\n",
+        "What each group waits for is judged from where its scripts first differ.\n",
+        f"## FreeBSD, `-D STANDARD`: what does not pass\n\n{listing(standard, freebsd, FREEBSD)}\n",
+        f"## FreeBSD, `-D FreeBSD`: what does not pass\n\n{listing(own, freebsd, FREEBSD)}\n",
+        f"## Google: what does not pass\n\n{listing(linux, google, GOOGLE)}\n",
+        "## Google, by folder\n\n| folder | passed | failed | skipped |",
+        f"|---|---|---|---|\n{folders}\n",
+    ]
+    PAGE.write_text("\n".join(parts), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
