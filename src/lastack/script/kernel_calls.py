@@ -10,13 +10,14 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Final
 
 from lastack.script.descriptors import Wait, argument
 from lastack.script.facts import facts_of
 from lastack.script.flow import pattern
 from lastack.script.kernel_control import Expected, check_messages, expected_messages
+from lastack.script.kernel_helper import Helper, Job
 from lastack.script.kernel_more import Handle, further_calls
 from lastack.script.kernel_scene import KernelScene
 from lastack.script.kernel_values import (
@@ -27,7 +28,6 @@ from lastack.script.kernel_values import (
     socket_address,
     value_of,
 )
-from lastack.script.live import hurry
 from lastack.script.model import ANYTHING, Anything, Array, Call, Expression, Header, Name, Struct
 from lastack.script.subject import Attempt, Caller
 from lastack.script.symbols import Unknown, show
@@ -53,7 +53,7 @@ class KernelCalls(Caller):
         self.header = header
         self.handles: dict[int, Handle] = {}
         self._shadowed: list[Handle] = []
-        self._jobs: list[_Job] = []
+        self._helper = Helper(scene)
         self._table: dict[str, Callable[[Call], Attempt]] = {
             "socket": self._socket,
             "bind": self._bind,
@@ -84,14 +84,12 @@ class KernelCalls(Caller):
         return self._in_a_thread(work) if call.end >= 0 else _in_time(work)
 
     def _in_a_thread(self, work: Attempt) -> Attempt:
-        job: _Job | None = None
+        job: Job | None = None
 
         def attempt() -> int:
             nonlocal job
             if job is None:
-                job = _Job(work, self.scene)
-                self._jobs.append(job)
-                job.start()
+                job = self._helper.begin(work)
                 raise Wait()
             if not job.over:
                 raise Wait()
@@ -116,14 +114,13 @@ class KernelCalls(Caller):
     def close(self) -> None:
         """Close what the script has left open, and end the calls that still block."""
         for handle in [*self.handles.values(), *self._shadowed]:
-            if any(not job.over for job in self._jobs):
+            if self._helper.busy:
                 libc.shutdown(handle.real, socket.SHUT_RDWR)
             linger = struct.pack("=ii", 1, 0)
             libc.setsockopt(handle.real, socket.SOL_SOCKET, socket.SO_LINGER, linger, len(linger))
             libc.close(handle.real)
         self.handles.clear()
-        for job in self._jobs:
-            job.join(1.0)
+        self._helper.close()
 
     # descriptors
 
@@ -286,12 +283,11 @@ class KernelCalls(Caller):
         given, size = argument(call, 1), sum(sizes)
         to = argument(call, 4) if call.name == "sendto" else ANYTHING
         name = self._address(to, self.scene.remote, self.header.connect_port)
-        fast_open = bool(flags & _MSG_FASTOPEN)
+        if flags & _MSG_FASTOPEN:
+            self._open(self.handle(call), name)
 
         def work() -> int:
             handle = self.handle(call)
-            if fast_open:
-                self._open(handle, name)
             ports = self.ports_of(handle)
             stream = handle.written
             if ports:
@@ -343,36 +339,6 @@ class KernelCalls(Caller):
             return ask(libc.close, handle.real)
 
         return work
-
-
-class _Job(threading.Thread):
-    """A system call that may block, in a thread of its own."""
-
-    def __init__(self, work: Attempt, scene: KernelScene) -> None:
-        super().__init__(daemon=True)
-        self.over = False
-        self.ended = 0
-        self._work = work
-        self._scene = scene
-        self._result = -1
-        self._error: Exception | None = None
-
-    def run(self) -> None:
-        hurry()
-        try:
-            self._result = self._work()
-        except Exception as error:  # raised where the script is
-            self._error = error
-        self.ended = self._scene.real_time()
-        self.over = True
-        with suppress(OSError):
-            self._scene.wake()
-
-    def outcome(self) -> int:
-        """Return the result, or raise what was raised."""
-        if self._error is not None:
-            raise self._error
-        return self._result
 
 
 def _control_of(call: Call) -> Expected | None:
