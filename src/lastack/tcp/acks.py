@@ -16,8 +16,7 @@ def acceptable(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
     snd = tcb.snd
     ack = segment.ack
     if gt(ack, snd.max):
-        if tcb.config.answer_ack_of_unsent:
-            wish_challenge(tcb, now)
+        wish_challenge(tcb, now)
         return Stop.ACK_OF_UNSENT
     if tcb.config.rfc5961 and lt(ack, add(snd.una, -max(snd.max_wnd, 1))):
         wish_challenge(tcb, now)

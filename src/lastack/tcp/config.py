@@ -175,9 +175,6 @@ class Config:
     """With `rfc5961`: a reset must be exact (3.2). False believes any in the window."""
     challenge_syn: bool = True
     """With `rfc5961`: a SYN is answered with a challenge ACK (4.2). False resets."""
-    answer_ack_of_unsent: bool = True
-    """What acknowledges data never sent is answered with an ACK (RFC 9293 3.10.7.4 fifth); Linux
-    drops it in silence."""
     challenge_acks: int = 10
     """Challenge ACKs that one connection sends at most in `challenge_period` (RFC 5961 7)."""
     challenge_period: int = 5 * SECOND
@@ -230,7 +227,6 @@ _LINUX: Final = Config(
     min_rto=200 * MS,
     min_rto_variance=200 * MS,
     more_until_ack=True,
-    answer_ack_of_unsent=False,
     double_buffers=True,
     max_rto=120 * SECOND,
     retries=15,
