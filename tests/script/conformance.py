@@ -46,6 +46,10 @@ GOOGLE: Final = (
     (r"^ecn/|^cwnd_moderation/.*-ecn-", "ECN (RFC 3168)"),
     (r"root fq|pfifo limit", "a queue of the machine's (`tc`)"),
     (r"^nagle/https_client", "where Linux's buffers end, which sets PSH there (needs `ethtool`)"),
+    (
+        r"^ts_recent/invalid_ack",
+        "a script older than the kernel of the day, which answers an ACK of what was never sent",
+    ),
     (r"^cubic/", "CUBIC (RFC 9438)"),
     (r"^(shutdown|user_timeout)/", "tail loss probes (RFC 8985)"),
     (r"PMTUDISC", "Linux's IP_PMTUDISC_DONT"),

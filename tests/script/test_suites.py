@@ -44,4 +44,4 @@ def test_the_suite_of_freebsd(settings: Settings) -> None:
 def test_the_suite_of_google() -> None:
     """The same, with the preset `linux`."""
     found = counts(checkout("ts_recent"), Settings("linux"))
-    assert found[Verdict.PASSED] >= 36
+    assert found[Verdict.PASSED] >= 35
