@@ -68,11 +68,6 @@ class Attachment:
             raise ValueError(f"{link!r} has no descriptor that a loop could wait on")
         self.loop.add_reader(self._descriptor, self._turn)
 
-    @property
-    def attached(self) -> bool:
-        """Whether packets still come and go."""
-        return self._descriptor >= 0
-
     def wake(self, connection: Connection) -> None:
         """The user has done something with a connection: what follows goes out this round."""
         self.stack.wake(connection, self.now())

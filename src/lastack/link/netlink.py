@@ -14,7 +14,6 @@ NLM_F_EXCL: Final = 0x200
 NLM_F_CREATE: Final = 0x400
 
 NLMSG_ERROR: Final = 2
-NLMSG_DONE: Final = 3
 RTM_NEWLINK: Final = 16
 RTM_GETLINK: Final = 18
 RTM_NEWADDR: Final = 20
@@ -24,7 +23,6 @@ RTM_DELROUTE: Final = 25
 RTM_GETROUTE: Final = 26
 
 IFLA_MTU: Final = 4
-IFLA_TXQLEN: Final = 13
 IFLA_AF_SPEC: Final = 26
 IFLA_INET6_ADDR_GEN_MODE: Final = 8
 IFA_ADDRESS: Final = 1

@@ -7,7 +7,6 @@ interface a packet leaves by.
 from ipaddress import ip_interface
 from typing import Final, Protocol
 
-ANY_4: Final = bytes(4)
 ANY_6: Final = bytes(16)
 _LOOPBACK_6: Final = b"\0" * 15 + b"\1"
 _BROADCAST: Final = b"\xff\xff\xff\xff"

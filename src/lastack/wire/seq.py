@@ -8,10 +8,6 @@ The only place where two sequence numbers are compared or subtracted:
 holds while the two are less than 2**31 apart.
 """
 
-from typing import Final
-
-MASK: Final = 0xFFFFFFFF
-
 
 def add(a: int, n: int) -> int:
     """Return the sequence number n octets after a (n may be negative)."""

@@ -6,7 +6,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
-from lastack.tcp.sent import Sent, SentLog
+from lastack.tcp.sent import SentLog
 
 
 class Phase(IntEnum):
@@ -104,7 +104,3 @@ class LossRecovery(ABC):
             if span.lost:
                 return i
         return -1
-
-    def lost_now(self, sent: SentLog, span: Sent) -> None:
-        """Mark one record from outside (a path MTU that shrank)."""
-        sent.mark_lost(span)
