@@ -18,13 +18,13 @@ from lastack.script.flow import pattern
 from lastack.script.model import ANYTHING, Anything, Array, Call, Expression, Header, Name, Struct
 from lastack.script.stage import StackScene
 from lastack.script.subject import Attempt
-from lastack.script.symbols import O_NONBLOCK, Unknown, number, show
+from lastack.script.symbols import O_NONBLOCK, Unknown, number, show, socket_endpoint
 from lastack.script.verdict import Mismatch
 from lastack.stack import options
 from lastack.stack.sockets import TcpSocket
 from lastack.tcp.events import StateChanged
 from lastack.tcp.states import CLOSED, LISTEN, TIME_WAIT, State
-from lastack.wire.address import Endpoint, pack_address
+from lastack.wire.address import Endpoint
 
 _MORE: Final[dict[str, Callable[[Descriptors, Call], Attempt]]] = {
     "fcntl": fcntl,
@@ -148,14 +148,8 @@ class Calls(Descriptors):
     def _endpoint(self, expression: Expression, address: bytes, port: int) -> Endpoint:
         if isinstance(expression, Anything):
             return Endpoint(address, port)
-        if not isinstance(expression, Struct):
-            raise Unknown(f"the address {show(expression)}")
-        fields = expression.fields
-        text = fields.get("sin_addr", fields.get("sin6_addr"))
-        number_of = fields.get("sin_port", fields.get("sin6_port", port))
-        if not isinstance(text, bytes):
-            raise Unknown(f"the address {show(expression)}")
-        return Endpoint(pack_address(text.decode()), number(number_of))
+        packed, port_named = socket_endpoint(expression, port)
+        return Endpoint(packed, number(port_named))
 
     def _bind(self, call: Call) -> Attempt:
         local = self._endpoint(argument(call, 1), self.stage.local, self.header.bind_port)

@@ -30,9 +30,8 @@ from lastack.script.kernel_values import (
 )
 from lastack.script.model import ANYTHING, Anything, Array, Call, Expression, Header, Name, Struct
 from lastack.script.subject import Attempt, Caller
-from lastack.script.symbols import Unknown, show
+from lastack.script.symbols import Unknown, show, socket_endpoint
 from lastack.script.verdict import Mismatch
-from lastack.wire.address import pack_address
 
 _PATIENCE: Final = 2.0
 """Seconds after which a call that has no end in the script is taken to block."""
@@ -166,14 +165,8 @@ class KernelCalls(Caller):
             return socket_address(address, port)
         if isinstance(expression, Name) and expression.text == "AF_UNSPEC":
             return bytes(16)
-        if not isinstance(expression, Struct):
-            raise Unknown(f"the address {show(expression)}")
-        fields = expression.fields
-        text = fields.get("sin_addr", fields.get("sin6_addr"))
-        number = fields.get("sin_port", fields.get("sin6_port", port))
-        if not isinstance(text, bytes):
-            raise Unknown(f"the address {show(expression)}")
-        return socket_address(pack_address(text.decode()), value_of(number))
+        packed, port_named = socket_endpoint(expression, port)
+        return socket_address(packed, value_of(port_named))
 
     def _bind(self, call: Call) -> Attempt:
         name = self._address(argument(call, 1), self.scene.local, self.header.bind_port)

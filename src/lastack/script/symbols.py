@@ -6,6 +6,7 @@ from typing import Final
 from lastack.script.model import ANYTHING, Anything, Array, Either, Expression, Name, Struct
 from lastack.script.verdict import Mismatch
 from lastack.stack import options
+from lastack.wire.address import pack_address
 
 POLLIN: Final = 0x1
 POLLPRI: Final = 0x2
@@ -78,6 +79,20 @@ FIONBIO: Final = 0x5421
 
 class Unknown(Exception):  # the script is skipped
     """A name that has no meaning here."""
+
+
+def socket_endpoint(expression: Expression, port: int) -> tuple[bytes, Expression]:
+    """Return the packed address and the port, still as written, of a `struct sockaddr`.
+
+    `port` is what holds when none is written; raises Unknown for anything else than an address.
+    """
+    if not isinstance(expression, Struct):
+        raise Unknown(f"the address {show(expression)}")
+    fields = expression.fields
+    text = fields.get("sin_addr", fields.get("sin6_addr"))
+    if not isinstance(text, bytes):
+        raise Unknown(f"the address {show(expression)}")
+    return pack_address(text.decode()), fields.get("sin_port", fields.get("sin6_port", port))
 
 
 def number(expression: Expression) -> int:
