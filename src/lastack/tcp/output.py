@@ -3,10 +3,10 @@
 In this order: answers out of turn, SYN, what is lost, new data and FIN, probes, plain ACKs.
 """
 
-import struct
 from typing import Final
 
 from lastack.tcp import syn
+from lastack.tcp.header import make, options_of, room_for_data
 from lastack.tcp.sent import Sent
 from lastack.tcp.states import (
     CLOSED,
@@ -16,13 +16,12 @@ from lastack.tcp.states import (
     SYN_SENT,
     TIME_WAIT,
 )
-from lastack.tcp.tcb import LEAST_MSS, Reply, Tcb
+from lastack.tcp.tcb import Reply, Tcb
+from lastack.tcp.when_to_send import how_much, most
 from lastack.units import NEVER, SECOND
-from lastack.wire.segment import ACK, FIN, PSH, RST, SYN, URG, Part, Segment
-from lastack.wire.seq import add, diff, gt, lt
+from lastack.wire.segment import ACK, FIN, PSH, RST, SYN, Part, Segment
+from lastack.wire.seq import add, diff, gt
 
-_TIMESTAMPS: Final = struct.Struct("!BBBBII")
-_BLOCK: Final = struct.Struct("!II")
 _NO_PARTS: Final[tuple[Part, ...]] = ()
 
 
@@ -56,7 +55,7 @@ def next_segment(tcb: Tcb, now: int) -> Segment | None:
         # A sequence number just before the window makes the peer answer (RFC 9293 3.8.4, MAY-5),
         # and no data is needed for that (SHLD-12).
         tcb.keepalive_owed = False
-        return _make(tcb, add(tcb.snd.max, -1), ACK, _NO_PARTS, 0, now)
+        return make(tcb, add(tcb.snd.max, -1), ACK, _NO_PARTS, 0, now)
     return None
 
 
@@ -87,19 +86,19 @@ def _answer(tcb: Tcb, reply: Reply, now: int) -> Segment:
         if not reply.flags & ACK:
             segment.ack = 0
         if tcb.ts_on:  # RFC 7323 3.2: on a reset too
-            segment.options = _options(tcb, now, None, True)
+            segment.options = options_of(tcb, now, None, True)
         tcb.segments_sent += 1
         return segment
     duplicate = (reply.low, reply.high) if reply.low != reply.high else None
-    return _make(tcb, tcb.snd.max, ACK, _NO_PARTS, 0, now, duplicate)
+    return make(tcb, tcb.snd.max, ACK, _NO_PARTS, 0, now, duplicate)
 
 
 def _acknowledge(tcb: Tcb, now: int) -> Segment:
     """Make a plain ACK; with our FIN again where the Config has it so."""
     snd = tcb.snd
     if tcb.config.acks_repeat_fin and snd.fin_sent and snd.una != snd.max:
-        return _make(tcb, add(snd.max, -1), ACK | FIN, _NO_PARTS, 0, now)
-    return _make(tcb, snd.max, ACK, _NO_PARTS, 0, now)
+        return make(tcb, add(snd.max, -1), ACK | FIN, _NO_PARTS, 0, now)
+    return make(tcb, snd.max, ACK, _NO_PARTS, 0, now)
 
 
 def _synchronize(tcb: Tcb, now: int) -> Segment:
@@ -140,16 +139,6 @@ def _synchronize(tcb: Tcb, now: int) -> Segment:
 # -- data -----------------------------------------------------------------------------------------
 
 
-def _most(tcb: Tcb, seq: int, mss: int) -> int:
-    """Return the octets of data that one (super-)segment may carry.
-
-    A device copies the urgent pointer into every part, which makes it wrong in all but the first.
-    """
-    if tcb.max_size <= mss or gt(tcb.snd.up, seq):
-        return mss
-    return tcb.max_size - tcb.max_size % mss
-
-
 def _again(tcb: Tcb, now: int) -> Segment | None:
     """Send a lost record again, as far as both windows allow (RFC 9293 3.8.1, RFC 6675 5)."""
     recovery, controller = tcb.recovery, tcb.controller
@@ -160,14 +149,14 @@ def _again(tcb: Tcb, now: int) -> Segment | None:
     span = sent.spans[index]
     if span.start == snd.iss:
         return _synchronize(tcb, now)
-    mss = _room_for_data(tcb)
+    mss = room_for_data(tcb)
     flight = sent.in_flight
     room = controller.cwnd - flight
     if tcb.resend_owed:
         room = max(room, mss)
     elif flight and room < min(mss, span.length):
         return None
-    limit = min(max(room - room % mss, mss), _most(tcb, span.start, mss))
+    limit = min(max(room - room % mss, mss), most(tcb, span.start, mss))
     allowed = diff(add(snd.una, snd.wnd), span.start)
     if allowed < limit:
         # Inside the peer's window old data goes again (SHLD-16). Beyond it, should it have shrunk,
@@ -200,7 +189,7 @@ def _resend(tcb: Tcb, span: Sent, now: int) -> Segment:
         flags |= PSH
     parts = snd.buffer.take(snd.offset(span.start), length) if length else _NO_PARTS
     tcb.sent_at = now
-    return _make(tcb, span.start, flags, parts, length, now)
+    return make(tcb, span.start, flags, parts, length, now)
 
 
 def _more(tcb: Tcb, now: int) -> Segment | None:
@@ -213,8 +202,8 @@ def _more(tcb: Tcb, now: int) -> Segment | None:
     if sent.octets == 0 and unsent and now - tcb.sent_at > tcb.rtt.rto:
         if tcb.config.restart_after_idle and snd.usable > 0:
             controller.on_idle(now)
-    mss = _room_for_data(tcb)
-    n = _how_much(tcb, unsent, mss, controller.cwnd - flight, flight)
+    mss = room_for_data(tcb)
+    n = how_much(tcb, unsent, mss, controller.cwnd - flight, flight)
     fin = snd.fin_queued and n == unsent
     if n <= 0 and not (fin and unsent == 0):
         return None
@@ -241,64 +230,7 @@ def _more(tcb: Tcb, now: int) -> Segment | None:
         timers.retransmit = now + tcb.rtt.rto
     tcb.begin_user_timeout(now)
     tcb.sent_at = now
-    return _make(tcb, seq, flags, parts, n, now)
-
-
-def _how_much(tcb: Tcb, unsent: int, mss: int, room: int, flight: int) -> int:
-    """Return how many octets of new data to send now (RFC 9293 3.7.4, 3.8.6.2.1).
-
-    D is `unsent`, U the peer's usable window. Less than a segment goes out only when it is all
-    there is and Nagle and the user allow it, or when it is half the largest window ever offered.
-    """
-    snd = tcb.snd
-    if unsent <= 0:
-        return 0
-    usable = snd.usable
-    if flight and room < mss and room < unsent:
-        return 0
-    n = min(unsent, _most(tcb, snd.nxt, mss))  # SHLD-27, SHLD-28
-    if n > room:
-        n = max(room - room % mss, mss if flight == 0 else 0)
-        n = min(n, unsent)
-    if n > usable:
-        n = usable  # negative when the window has shrunk (MUST-34): no new data then (SHLD-15)
-        if n < mss:
-            return _small_window(tcb, n)
-        n -= n % mss
-        return n
-    tail = n % mss
-    if tail == 0 or n < unsent:
-        return n - tail if n > mss else n
-    # What would remain is less than a segment.
-    if _may_send_small(tcb, n):
-        return n
-    return n - tail
-
-
-def _small_window(tcb: Tcb, n: int) -> int:
-    """The peer's window is smaller than a segment: send n octets, or wait for it to open.
-
-    The sender's avoidance of silly windows (3.8.6.2.1, MUST-38).
-    """
-    snd = tcb.snd
-    idle = snd.nxt == snd.una
-    if n > 0 and (tcb.push_owed or (2 * n >= snd.max_wnd and (idle or not tcb.config.nagle))):
-        return n
-    return 0
-
-
-def _may_send_small(tcb: Tcb, n: int) -> bool:
-    """Nagle, its off switch, Minshall's variant, and cork."""
-    snd = tcb.snd
-    if snd.fin_queued or tcb.push_owed:
-        return True
-    if tcb.corked and not tcb.cork_over:
-        return False
-    if not tcb.config.nagle or snd.nxt == snd.una or gt(snd.up, snd.nxt):
-        return True
-    if tcb.config.nagle_minshall:
-        return not gt(snd.small_end, snd.una)
-    return False
+    return make(tcb, seq, flags, parts, n, now)
 
 
 def arm_waiting(tcb: Tcb, now: int) -> None:
@@ -328,7 +260,7 @@ def _probe(tcb: Tcb, now: int) -> Segment | None:
     tcb.probe_owed = False
     snd = tcb.snd
     if not tcb.config.probe_with_data:
-        return _make(tcb, add(snd.una, -1), ACK, _NO_PARTS, 0, now)
+        return make(tcb, add(snd.una, -1), ACK, _NO_PARTS, 0, now)
     if tcb.sent.spans:
         return _resend(tcb, tcb.sent.spans[0], now)
     if snd.nxt == snd.end:
@@ -337,77 +269,4 @@ def _probe(tcb: Tcb, now: int) -> Segment | None:
     tcb.sent.sent(seq, add(seq, 1), now, True)
     snd.nxt = snd.max = add(seq, 1)
     tcb.bytes_sent += 1
-    return _make(tcb, seq, ACK, snd.buffer.take(snd.offset(seq), 1), 1, now)
-
-
-# -- the header -----------------------------------------------------------------------------------
-
-
-def _room_for_data(tcb: Tcb) -> int:
-    """Return the octets of data that fill the next segment, SACK blocks taking theirs."""
-    if not tcb.sack_on or not tcb.rcv.blocks:
-        return tcb.mss
-    room = tcb.mss - 4 - 8 * min(len(tcb.rcv.blocks), 3 if tcb.ts_on else 4)
-    return room if room > LEAST_MSS else LEAST_MSS
-
-
-def _options(tcb: Tcb, now: int, duplicate: tuple[int, int] | None, bare: bool = False) -> bytes:
-    """Return timestamps, and SACK blocks (a D-SACK first) when there is something to say.
-
-    No MSS: that belongs on a SYN (MUST-65). `bare` leaves it at timestamps.
-    """
-    options = b""
-    if tcb.ts_on:
-        options = _TIMESTAMPS.pack(1, 1, 8, 10, tcb.timestamp(now), tcb.ts_recent)
-    if not bare and tcb.sack_on and (tcb.rcv.blocks or duplicate is not None):
-        most = 3 if tcb.ts_on else 4
-        blocks = [] if duplicate is None else [duplicate]
-        if tcb.rcv.blocks:
-            blocks += tcb.rcv.sack_blocks(most - len(blocks))
-        options += bytes((1, 1, 5, 2 + 8 * len(blocks)))
-        for low, high in blocks:
-            options += _BLOCK.pack(low, high)
-    return options
-
-
-def _make(
-    tcb: Tcb,
-    seq: int,
-    flags: int,
-    parts: tuple[Part, ...],
-    length: int,
-    now: int,
-    duplicate: tuple[int, int] | None = None,
-) -> Segment:
-    """Make a segment of a synchronized connection; it acknowledges all that has come."""
-    rcv, snd = tcb.rcv, tcb.snd
-    window = rcv.window(tcb.mss) >> rcv.scale
-    urgent = 0
-    if gt(snd.up, seq) and (flags & FIN or length or lt(snd.una, snd.up)):
-        flags |= URG  # MUST-30
-        # MUST-62: behind the urgent data; MUST-31: as near as 16 bits come to it.
-        urgent = min(diff(snd.up, seq), 65535)
-    if tcb.ts_on or tcb.rcv.blocks or duplicate is not None:
-        options = _options(tcb, now, duplicate)
-    else:
-        options = b""
-    tcb.ack_now = False  # MUST-58: one ACK for all that has been processed
-    tcb.unacked_segments = 0
-    tcb.timers.delayed_ack = NEVER
-    tcb.last_ack_sent = rcv.nxt
-    tcb.segments_sent += 1
-    mss = _room_for_data(tcb)
-    gso_size = mss if length > mss else 0
-    return Segment(
-        tcb.local.port,
-        tcb.remote.port,
-        seq,
-        rcv.nxt,
-        flags,
-        window if window < 65536 else 65535,
-        urgent,
-        options,
-        parts,
-        length,
-        gso_size,
-    )
+    return make(tcb, seq, ACK, snd.buffer.take(snd.offset(seq), 1), 1, now)

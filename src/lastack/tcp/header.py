@@ -1,0 +1,82 @@
+"""The header that every segment of a synchronized connection gets."""
+
+import struct
+from typing import Final
+
+from lastack.tcp.tcb import LEAST_MSS, Tcb
+from lastack.units import NEVER
+from lastack.wire.segment import FIN, URG, Part, Segment
+from lastack.wire.seq import diff, gt, lt
+
+_TIMESTAMPS: Final = struct.Struct("!BBBBII")
+_BLOCK: Final = struct.Struct("!II")
+
+
+def room_for_data(tcb: Tcb) -> int:
+    """Return the octets of data that fill the next segment, SACK blocks taking theirs."""
+    if not tcb.sack_on or not tcb.rcv.blocks:
+        return tcb.mss
+    room = tcb.mss - 4 - 8 * min(len(tcb.rcv.blocks), 3 if tcb.ts_on else 4)
+    return room if room > LEAST_MSS else LEAST_MSS
+
+
+def options_of(tcb: Tcb, now: int, duplicate: tuple[int, int] | None, bare: bool = False) -> bytes:
+    """Return timestamps, and SACK blocks (a D-SACK first) when there is something to say.
+
+    No MSS: that belongs on a SYN (MUST-65). `bare` leaves it at timestamps.
+    """
+    options = b""
+    if tcb.ts_on:
+        options = _TIMESTAMPS.pack(1, 1, 8, 10, tcb.timestamp(now), tcb.ts_recent)
+    if not bare and tcb.sack_on and (tcb.rcv.blocks or duplicate is not None):
+        most = 3 if tcb.ts_on else 4
+        blocks = [] if duplicate is None else [duplicate]
+        if tcb.rcv.blocks:
+            blocks += tcb.rcv.sack_blocks(most - len(blocks))
+        options += bytes((1, 1, 5, 2 + 8 * len(blocks)))
+        for low, high in blocks:
+            options += _BLOCK.pack(low, high)
+    return options
+
+
+def make(
+    tcb: Tcb,
+    seq: int,
+    flags: int,
+    parts: tuple[Part, ...],
+    length: int,
+    now: int,
+    duplicate: tuple[int, int] | None = None,
+) -> Segment:
+    """Make a segment of a synchronized connection; it acknowledges all that has come."""
+    rcv, snd = tcb.rcv, tcb.snd
+    window = rcv.window(tcb.mss) >> rcv.scale
+    urgent = 0
+    if gt(snd.up, seq) and (flags & FIN or length or lt(snd.una, snd.up)):
+        flags |= URG  # MUST-30
+        # MUST-62: behind the urgent data; MUST-31: as near as 16 bits come to it.
+        urgent = min(diff(snd.up, seq), 65535)
+    if tcb.ts_on or tcb.rcv.blocks or duplicate is not None:
+        options = options_of(tcb, now, duplicate)
+    else:
+        options = b""
+    tcb.ack_now = False  # MUST-58: one ACK for all that has been processed
+    tcb.unacked_segments = 0
+    tcb.timers.delayed_ack = NEVER
+    tcb.last_ack_sent = rcv.nxt
+    tcb.segments_sent += 1
+    mss = room_for_data(tcb)
+    gso_size = mss if length > mss else 0
+    return Segment(
+        tcb.local.port,
+        tcb.remote.port,
+        seq,
+        rcv.nxt,
+        flags,
+        window if window < 65536 else 65535,
+        urgent,
+        options,
+        parts,
+        length,
+        gso_size,
+    )
