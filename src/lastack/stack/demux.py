@@ -32,7 +32,8 @@ class Slot:
     `places` are its times in the schedule, latest first. `listener` is set until the connection has
     been accepted; `reopens` while it is a SYN that may yet turn out to be an old duplicate for an
     entry of the TIME-WAIT table. `path` is made at the first segment out and dropped whenever what
-    it was made from changes. `hops` is the source route of its packets (RFC 9293 3.9.2.1), and
+    it was made from changes. `told_mtu` is the path's MTU as the stack has last told it to the
+    connection. `hops` is the source route of its packets (RFC 9293 3.9.2.1), and
     `routed` says that the user has given it: then no packet of the peer's changes it.
     """
 
@@ -44,6 +45,7 @@ class Slot:
     noticed: bool
     reopens: bool
     places: list[int]
+    told_mtu: int
     hops: tuple[bytes, ...]
     routed: bool
 
@@ -56,6 +58,7 @@ class Slot:
         self.noticed = False
         self.reopens = False
         self.places = []
+        self.told_mtu = connection.tcb.mtu
         self.hops = ()
         self.routed = False
 

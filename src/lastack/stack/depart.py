@@ -84,6 +84,8 @@ def _loop(host: Host, packet: Packet, now: int) -> None:
 def _pull(host: Host, slot: Slot, now: int) -> Segment | None:
     """Ask a connection for its next segment; our own mistakes end that connection alone."""
     try:
+        if host.mtus.known or slot.told_mtu < slot.connection.tcb.first_mtu:
+            host.look_at_path(slot, now)
         return slot.connection.next_segment(now)
     except Exception as error:
         host.counters.stops[host.broken(slot, error, now)] += 1

@@ -130,7 +130,7 @@ class Host(Keeper):
         iss, ts_offset = self.numbers.choose(key, now)
         if old is not None and le(iss, old.snd_nxt):
             iss = add(old.snd_nxt, _BEYOND)  # MAY-2 (a)
-        mtu = min(interface.mtu, self.mtus.get(remote.address, now))
+        mtu = interface.mtu
         if hops:
             mtu -= _route_length(hops)  # Eff.snd.MSS makes room for IP options too (MUST-16)
         divides = interface.tso4 if len(local.address) == 4 else interface.tso6
@@ -146,6 +146,9 @@ class Host(Keeper):
             max_size,
             CLOSED if old is None else TIME_WAIT,
         )
+        known = self.mtus.get(remote.address, now)
+        if known < mtu:
+            connection.path_mtu_is(known, now)
         slot = Slot(key, connection, listener)
         slot.reopens = old is not None
         slot.hops = hops
@@ -335,7 +338,9 @@ class Host(Keeper):
 
         Connections between the same two addresses share it.
         """
-        discovers = config.path_mtu_discovery
+        discovers = 1 <= config.path_mtu_discovery <= 2
+        if discovers and destination in self.mtus.fragmented:
+            discovers = False
         key = b"".join((source, destination, bytes((config.ttl, config.dscp, discovers))))
         found = self.paths.get(key)
         if found is not None and not hops:
@@ -352,6 +357,32 @@ class Host(Keeper):
                 self.paths.popitem(last=False)
             self.paths[key] = found
         return found
+
+    def path_carries(self, slot: Slot, mtu: int, now: int) -> None:
+        """A connection has believed that the path to its peer carries `mtu` octets, no more."""
+        remote = slot.connection.remote.address
+        self.mtus.lower(remote, slot.connection.tcb.mtu, now)
+        if mtu < slot.connection.tcb.mtu and len(remote) == 4:
+            # Less than we believe: send what we do believe in, and let routers fragment it.
+            self.mtus.fragmented.add(remote)
+            slot.path = None
+
+    def look_at_path(self, slot: Slot, now: int) -> None:
+        """Let a connection know what others have found of its path, or that it was long ago.
+
+        A raise comes with the next that is sent after ten minutes (RFC 1191 6.3, RFC 8201 4).
+        """
+        connection = slot.connection
+        tcb = connection.tcb
+        known = self.mtus.get(connection.remote.address, now)
+        mtu = min(tcb.first_mtu, known)
+        if slot.told_mtu == mtu:
+            return
+        slot.told_mtu = mtu
+        slot.path = None
+        mode = tcb.config.path_mtu_discovery
+        if mtu != tcb.mtu and (mtu > tcb.mtu or 1 <= mode <= 3):
+            connection.path_mtu_is(mtu, now)
 
     def next_ident(self, count: int) -> int:
         """Return an IPv4 identification with `count` - 1 more behind it that nobody else gets."""

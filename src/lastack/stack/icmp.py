@@ -104,8 +104,7 @@ def _error_arrives(host: Host, message: IcmpMessage, now: int) -> Stop:
     except Exception as error:  # our mistake must not end the stack
         stop = host.broken(slot, error, now)
     if severity is IcmpError.TOO_BIG and stop is Stop.ICMP_TAKEN:
-        floor = 1280 if message.version == 6 else host.config.min_path_mtu
-        host.mtus.lower(remote.address, max(mtu, floor), now)
+        host.path_carries(slot, mtu, now)
     host.settle(slot, now)
     return stop
 

@@ -12,12 +12,17 @@ _UNLIMITED: Final = 65535
 
 
 class PathMtus:
-    """A bounded cache of (MTU in octets, when to forget it), the oldest going first."""
+    """A bounded cache of (MTU in octets, when to forget it), the oldest going first.
+
+    `fragmented` are those on which routers may fragment: they carry less than we care to believe.
+    """
 
     known: OrderedDict[bytes, tuple[int, int]]
+    fragmented: set[bytes]
 
     def __init__(self) -> None:
         self.known = OrderedDict()
+        self.fragmented = set()
 
     def get(self, destination: bytes, now: int) -> int:
         """Return the MTU of the path to a destination; 65535 where nothing is known."""
@@ -27,7 +32,7 @@ class PathMtus:
         if found is None:
             return _UNLIMITED
         if found[1] <= now:
-            del self.known[destination]
+            self.forget(destination)
             return _UNLIMITED
         return found[0]
 
@@ -36,5 +41,10 @@ class PathMtus:
         if mtu < self.get(destination, now):
             self.known.pop(destination, None)
             while len(self.known) >= _MOST:
-                self.known.popitem(last=False)
+                self.forget(next(iter(self.known)))
             self.known[destination] = (mtu, now + LIFETIME)
+
+    def forget(self, destination: bytes) -> None:
+        """Nothing is known any more."""
+        self.known.pop(destination, None)
+        self.fragmented.discard(destination)

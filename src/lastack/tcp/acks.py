@@ -1,5 +1,6 @@
 """What an ACK means: the fifth step of SEGMENT ARRIVES, synchronized states (3.10.7.4)."""
 
+from lastack.tcp import mtu_probing
 from lastack.tcp.congestion import AckSample
 from lastack.tcp.events import Advice
 from lastack.tcp.recovery import Acked, Losses, Phase
@@ -51,6 +52,8 @@ def acknowledge(tcb: Tcb, segment: Segment, now: int) -> None:
         tcb.retries = 0
         tcb.notices |= WRITABLE
         _measure(tcb, segment, now)
+        if tcb.search is not None:
+            mtu_probing.acknowledged(tcb, now)
         if lt(snd.up, ack):
             snd.up = ack
     if segment.sack and tcb.sack_on:
@@ -193,10 +196,15 @@ def _recover(tcb: Tcb, said: Acked, prior: int, delivered: int, now: int) -> Non
     lost_before = sent.lost
     losses = recovery.on_ack(sent, said, now)
     if losses is Losses.ENTERED:
-        controller.on_loss(prior, now)
+        if mtu_probing.probe_was_lost(tcb):
+            recovery.too_long(said.nxt)
+        else:
+            controller.on_loss(prior, now)
         tcb.resend_owed = True
     elif losses is Losses.RECOVERED:
-        controller.on_recovered(sent.in_flight, now)
+        if not recovery.blameless:
+            controller.on_recovered(sent.in_flight, now)
+        recovery.blameless = False
     elif sent.lost > lost_before and said.acked:
         tcb.resend_owed = True
     in_slow_start = controller.cwnd < controller.ssthresh

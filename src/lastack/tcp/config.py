@@ -54,10 +54,26 @@ class Config:
     mss_default_v6: int = 1220
     mss_limit: int = 0
     """An upper bound on the MSS that we offer and use (TCP_MAXSEG); 0 is none."""
-    path_mtu_discovery: bool = True
-    """RFC 9293 3.7.2."""
+    path_mtu_discovery: int = 1
+    """RFC 9293 3.7.2, with the meaning of Linux's IP_MTU_DISCOVER: 0 leaves it to routers to
+    fragment; 1 and 2 forbid it (IPv4) and believe ICMP; 3 to 5 do not forbid it, of which 3
+    believes ICMP. IPv6 knows no fragmenting router: 0 to 3 believe ICMP, 4 and 5 do not."""
     min_path_mtu: int = 552
-    """Smaller ICMP reports are not believed (RFC 5927 7.2)."""
+    """Smaller ICMP reports are taken for this (RFC 5927 7.2), and routers may fragment then."""
+    mtu_probing: int = 0
+    """RFC 4821, as Linux's tcp_mtu_probing: 1 searches for the path's MTU when the path seems to
+    swallow what is long, 2 searches always, beginning from `base_mss`."""
+    base_mss: int = 1024
+    """Octets of data that such a search begins with (Linux's tcp_base_mss)."""
+    mtu_probe_floor: int = 48
+    """Octets of data below which no search goes (Linux's tcp_mtu_probe_floor)."""
+    mtu_probe_interval: int = 10 * MINUTE
+    """After this a search that has come to its end begins again (Linux's tcp_probe_interval)."""
+    blackhole_detection: bool = False
+    """After two timeouts send `blackhole_mss_v4` (or `_v6`) octets at most, after two more the
+    default MSS, after two more all again, as FreeBSD's pmtud_blackhole_detection does."""
+    blackhole_mss_v4: int = 1200
+    blackhole_mss_v6: int = 1220
     option_order: str = "linux"
     """How a SYN lists its options: `linux` or `freebsd`."""
     syn_options: bool = True

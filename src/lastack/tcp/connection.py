@@ -75,6 +75,10 @@ class Connection:
         """An ICMP error quotes a segment of this connection; `number` is its errno."""
         return icmp_errors.icmp_arrives(self.tcb, error, number, quoted_seq, mtu, now)
 
+    def path_mtu_is(self, mtu: int, now: int) -> None:
+        """The path to the peer carries packets of `mtu` octets now, fewer or more than before."""
+        icmp_errors.path_mtu_is(self.tcb, mtu, now)
+
     def deadline_passed(self, now: int) -> None:
         """`next_deadline()` has come."""
         try:

@@ -67,6 +67,8 @@ def make(
     tcb.segments_sent += 1
     mss = room_for_data(tcb)
     gso_size = mss if length > mss else 0
+    if gso_size and tcb.search is not None and tcb.search.size and seq == tcb.search.start:
+        gso_size = 0  # a probe is one segment
     return Segment(
         tcb.local.port,
         tcb.remote.port,

@@ -3,6 +3,7 @@
 from enum import IntEnum
 
 from lastack.tcp.events import Advice
+from lastack.tcp.recovery import Phase
 from lastack.tcp.states import CLOSED, LISTEN, SYN_RECEIVED, SYN_SENT, TIME_WAIT, Cause
 from lastack.tcp.tcb import ERROR, Tcb, end_with
 from lastack.wire.seq import between
@@ -49,11 +50,13 @@ def icmp_arrives(
 
 
 def _too_big(tcb: Tcb, mtu: int, now: int) -> Stop:
-    """Shrink the effective send MSS and send again at once what was too big (RFC 1191 6.4)."""
-    floor = tcb.config.min_path_mtu if len(tcb.local.address) == 4 else 1280
-    if not tcb.config.path_mtu_discovery or mtu >= tcb.mtu:
+    """A router has said so: if it is to be believed, the path carries `mtu` octets a packet."""
+    four = len(tcb.local.address) == 4
+    mode = tcb.config.path_mtu_discovery
+    believed = 1 <= mode <= 3 if four else mode <= 3
+    if not believed or mtu >= tcb.mtu:
         return Stop.ICMP_IGNORED
-    mtu = max(mtu, floor)
+    mtu = max(mtu, tcb.config.min_path_mtu if four else 1280)
     if mtu >= tcb.mtu:
         return Stop.ICMP_IGNORED
     path_mtu_is(tcb, mtu, now)
@@ -61,12 +64,23 @@ def _too_big(tcb: Tcb, mtu: int, now: int) -> Stop:
 
 
 def path_mtu_is(tcb: Tcb, mtu: int, now: int) -> None:
-    """The path carries no more than `mtu` octets a packet."""
+    """The path carries `mtu` octets a packet, fewer than until now or more.
+
+    What was too long goes again at once (RFC 1191 6.4), and as it was not congestion that has
+    taken it, the controller is not told (RFC 1191 6.5).
+    """
     before = tcb.mss
     tcb.mtu = mtu
+    if tcb.search is not None and mtu < before + tcb.overhead:
+        tcb.search.low = min(tcb.search.low, mtu)
+        tcb.search.size = 0
     tcb.set_path()
     tcb.advise(Advice.PATH_MTU, mtu, now)
+    if tcb.mss >= before or tcb.recovery is None:
+        return
     for span in tcb.sent.spans:
-        if span.length > tcb.mss and before > tcb.mss:
+        if span.length > tcb.mss and not span.sacked:
             tcb.sent.mark_lost(span)
             tcb.resend_owed = True
+    if tcb.sent.lost and tcb.recovery.phase is Phase.OPEN:
+        tcb.recovery.too_long(tcb.snd.nxt)

@@ -5,7 +5,7 @@ In this order: answers out of turn, SYN, what is lost, new data and FIN, probes,
 
 from typing import Final
 
-from lastack.tcp import syn
+from lastack.tcp import mtu_probing, syn
 from lastack.tcp.header import make, options_of, room_for_data
 from lastack.tcp.sent import Sent
 from lastack.tcp.states import (
@@ -202,8 +202,12 @@ def _more(tcb: Tcb, now: int) -> Segment | None:
     if sent.octets == 0 and unsent and now - tcb.sent_at > tcb.rtt.rto:
         if tcb.config.restart_after_idle and snd.usable > 0:
             controller.on_idle(now)
+    n = 0
+    if tcb.search is not None:
+        n = mtu_probing.begin_probe(tcb, unsent, flight, now)
     mss = room_for_data(tcb)
-    n = how_much(tcb, unsent, mss, controller.cwnd - flight, flight)
+    if n == 0:
+        n = how_much(tcb, unsent, mss, controller.cwnd - flight, flight)
     fin = snd.fin_queued and n == unsent
     if n <= 0 and not (fin and unsent == 0):
         return None

@@ -128,6 +128,16 @@ class SentLog:
         span.end = at
         self.spans.insert(index + 1, rest)
 
+    def join_lost(self) -> None:
+        """Join lost records that follow each other: larger segments than theirs will do again."""
+        joined: list[Sent] = []
+        for span in self.spans:
+            if joined and span.lost and joined[-1].lost:
+                self._absorb(joined[-1], span)
+            else:
+                joined.append(span)
+        self.spans = joined
+
     def acknowledged(self, una: int, now: int) -> int:
         """Forget what is before `una`; return how many octets that was.
 

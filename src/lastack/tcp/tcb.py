@@ -10,6 +10,7 @@ from lastack.errors import BrokenTableError
 from lastack.tcp.config import Config
 from lastack.tcp.congestion import CONTROLLERS, CongestionController, initial_window
 from lastack.tcp.events import Advice, Advised, Event, Notice, StateChanged
+from lastack.tcp.mtu_search import MtuSearch
 from lastack.tcp.receive import ReceiveHalf
 from lastack.tcp.recovery import LossRecovery, NewRenoRecovery
 from lastack.tcp.rtt import RoundTrip
@@ -83,8 +84,10 @@ class Tcb:
     # What the path and the peer allow.
     mtu: int
     first_mtu: int
-    """What `mtu` was when the connection began."""
+    """What the link carries, whatever the path does."""
     headers: int
+    search: MtuSearch | None = None
+    """What timeouts and probes have shown of the path's MTU, where the Config has them ask."""
     max_size: int
     peer_mss: int
     mss: int = 0
@@ -194,6 +197,9 @@ class Tcb:
         MUST-16: the smaller of the two.
         """
         limit = self.mtu - self.headers
+        search = self.search
+        if search is not None and search.active and search.low - self.headers < limit:
+            limit = search.low - self.headers
         if self.peer_mss < limit:
             limit = self.peer_mss
         if 0 < self.config.mss_limit < limit:
@@ -201,6 +207,11 @@ class Tcb:
         if self.ts_on:
             limit -= 12
         self.mss = limit if limit > LEAST_MSS else LEAST_MSS
+
+    @property
+    def overhead(self) -> int:
+        """Octets of a packet that are no data, as long as no SACK blocks are among them."""
+        return self.headers + 12 if self.ts_on else self.headers
 
     def set_path(self) -> None:
         """The MTU, the peer's MSS or the options have changed: derive what follows."""
@@ -211,6 +222,7 @@ class Tcb:
     def begin_sending(self) -> None:
         """The peer's SYN is known: make the controller and loss recovery (MUST-19)."""
         if self.controller is None:
+            self._begin_search()
             kind = CONTROLLERS[self.config.congestion]
             window = initial_window(self.mss, self.config.initial_window)
             if self.retries:
@@ -222,6 +234,15 @@ class Tcb:
                 self.snd.iss, self.config.duplicate_acks, self.config.limited_transmit
             )
 
+    def _begin_search(self) -> None:
+        """Look out for the path's MTU; an active end begins low at once, as Linux does."""
+        config = self.config
+        if config.mtu_probing or config.blackhole_detection:
+            low = config.base_mss + self.overhead
+            self.search = MtuSearch(low, self.peer_mss + self.headers, config.mtu_probing > 1)
+            if not self.passive:
+                self._derive_mss()
+
     def forget_peer(self) -> None:
         """Back in LISTEN: whoever comes next finds nothing of the one that was refused."""
         config = self.config
@@ -232,6 +253,7 @@ class Tcb:
         self.timers.clear()
         self.controller = None
         self.recovery = None
+        self.search = None
         self.retries = 0
         self.peer_mss = (
             config.mss_default_v4 if len(self.local.address) == 4 else config.mss_default_v6

@@ -2,6 +2,7 @@
 
 import errno
 
+from lastack.tcp import mtu_probing
 from lastack.tcp.events import Advice
 from lastack.tcp.replies import wish_abort
 from lastack.tcp.states import CLOSED, SYN_RECEIVED, SYN_SENT, TIME_WAIT, Cause
@@ -55,10 +56,13 @@ def _retransmit(tcb: Tcb, now: int) -> None:
     tcb.rtt.back_off(tcb.config)
     if opening:
         tcb.syn_owed = True
+    elif tcb.search is not None:
+        mtu_probing.timed_out(tcb, now)
     if tcb.recovery is not None and tcb.controller is not None and not tcb.syn_owed:
         flight = sent.in_flight
         if tcb.recovery.on_timeout(sent, snd.una, snd.nxt, now):
             tcb.controller.on_timeout(flight, now)
+        tcb.recovery.blameless = False
         tcb.resend_owed = True
     timers.retransmit = _next(tcb, tcb.rtt.rto, opening, now)
 

@@ -83,10 +83,19 @@ class LossRecovery(ABC):
 
     phase: Phase
     recover: int
+    blameless: bool
+    """What is being repaired was too long for the path: the controller need not know."""
 
     def __init__(self, iss: int) -> None:
         self.phase = OPEN
         self.recover = iss
+        self.blameless = False
+
+    def too_long(self, nxt: int) -> None:
+        """What was marked lost was too long for the path; until `nxt` duplicates mean no more."""
+        self.phase = LOSS
+        self.recover = nxt
+        self.blameless = True
 
     @abstractmethod
     def on_ack(self, sent: SentLog, ack: Acked, now: int) -> Losses:
