@@ -1,23 +1,30 @@
 """Writes docs/conformance.md from checkouts of the two public suites.
 
     PYTHONPATH=src python tests/script/conformance.py FREEBSD_SUITE GOOGLE_SUITE
+        [--kernel [--packetdrill PROGRAM]]
 
 FREEBSD_SUITE is a checkout of freebsd-net/tcp-testsuite, GOOGLE_SUITE `gtests/net/tcp` in one of
-google/packetdrill. Every script that does not pass is named, under the first explanation below that
+google/packetdrill. `--kernel` (as root) adds which of Google's scripts this machine's kernel fails;
+with a built packetdrill it is shown by two programs. Without it, what the page says of the kernel
+stays. Every script that does not pass is named, under the first explanation below that
 fits its path and what the runner says of it; one that fits none stands under "not explained".
 """
 
+import platform
 import re
-import sys
+from argparse import ArgumentParser
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from by_the_kernel import DEFINED, kernel_section
+
 from lastack.script import Outcome, Settings, Verdict
 from lastack.script.batch import expected_to_fail, run_all
 
 PAGE: Final = Path(__file__).resolve().parent.parent.parent / "docs" / "conformance.md"
+KERNEL_MARK: Final = "<!-- kernel -->"
 
 _OFFERED_MSS: Final = (
     "wants a SYN sent again to offer a smaller MSS after a Packet Too Big; what a host can receive "
@@ -33,7 +40,6 @@ FREEBSD: Final = (
     (r"hard-error-ignored-ipv6", _OFFERED_MSS),
 )
 GOOGLE: Final = (
-    (r"icmp-baseline", "is a template: it needs `-D CODE=...`"),
     (r"^fastopen/|zerocopy/fastopen|fastopen-invalid|FASTOPEN", "TCP Fast Open (RFC 7413)"),
     (r"^zerocopy/|SO_ZEROCOPY", "Linux's MSG_ZEROCOPY"),
     (r"^eor/", "Linux's MSG_EOR"),
@@ -114,13 +120,13 @@ def listing(outcomes: Sequence[Outcome], root: Path, reasons: Sequence[tuple[str
     return "\n".join(lines)
 
 
-def main(freebsd: Path, google: Path) -> None:
+def main(freebsd: Path, google: Path, kernel: bool, packetdrill: Path | None) -> None:
     def run(root: Path, settings: Settings) -> list[Outcome]:
         return list(run_all([str(path) for path in sorted(root.rglob("*.pkt"))], settings))
 
     standard = run(freebsd, Settings("freebsd", {"STANDARD": ""}, knobs={"reuse_time_wait": "0"}))
     own = run(freebsd, Settings("freebsd", {"FreeBSD": ""}))
-    linux = run(google, Settings("linux"))
+    linux = run(google, Settings("linux", DEFINED))
     by_folder: dict[str, Counter[str]] = defaultdict(Counter)
     for outcome in linux:
         folder = str(Path(outcome.path).relative_to(google).parts[0])
@@ -131,6 +137,9 @@ def main(freebsd: Path, google: Path) -> None:
     )
     page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
     head = page.partition("<!-- figures -->")[0] or "# Conformance\n\n"
+    about_kernel = page.partition(KERNEL_MARK)[2].strip("\n")
+    if kernel:
+        about_kernel = kernel_section(google, packetdrill, f"Linux {platform.release()}")
     rows = "\n".join(
         f"| {name} | {sums(outcomes)} |"
         for name, outcomes in (
@@ -149,9 +158,16 @@ def main(freebsd: Path, google: Path) -> None:
         f"## Google: what does not pass\n\n{listing(linux, google, GOOGLE)}\n",
         "## Google, by folder\n\n| folder | passed | failed | skipped |",
         f"|---|---|---|---|\n{folders}\n",
+        *((KERNEL_MARK, about_kernel) if about_kernel else ()),
     ]
-    PAGE.write_text("\n".join(parts), encoding="utf-8")
+    PAGE.write_text("\n".join(parts).rstrip("\n") + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    parser = ArgumentParser()
+    parser.add_argument("freebsd", type=Path)
+    parser.add_argument("google", type=Path)
+    parser.add_argument("--kernel", action="store_true")
+    parser.add_argument("--packetdrill", type=Path)
+    asked = parser.parse_args()
+    main(asked.freebsd, asked.google, asked.kernel, asked.packetdrill)

@@ -23,6 +23,7 @@ from lastack.script.verdict import Mismatch
 from lastack.stack import options
 from lastack.stack.sockets import TcpSocket
 from lastack.tcp.events import StateChanged
+from lastack.tcp.send_room import piece_of
 from lastack.tcp.states import CLOSED, LISTEN, TIME_WAIT, State
 from lastack.wire.address import Endpoint
 
@@ -270,17 +271,22 @@ class Calls(Descriptors):
     def _send(self, call: Call) -> Attempt:
         flags, size = self._flags(call), self._size(call)
         given = argument(call, 1)
-        left = 0
         done = 0
+        waited = False
 
         def attempt() -> int:
-            nonlocal left, done
+            nonlocal done, waited
             handle = self.handle(call)
+            if waited and not handle.socket.writable:
+                raise Wait()
             if given == _NULL and size:
                 raise error_for(errno.EFAULT)
             stream = handle.written
             data = given if isinstance(given, bytes) else pattern(len(stream), size - done)
             data = data[:size] if isinstance(given, bytes) else data
+            connection = handle.socket.connection
+            if connection is not None and connection.config.send_overhead:
+                data = data[: piece_of(connection.tcb)]  # each is sent while the next is copied
             try:
                 taken = handle.socket.send(
                     self.stage.clock, data, flags & ~(options.MSG_DONTWAIT | options.MSG_NOSIGNAL)
@@ -288,14 +294,17 @@ class Calls(Descriptors):
             except BlockingIOError:
                 if done and handle.nonblocking:
                     return done
+                if done and flags & options.MSG_DONTWAIT:
+                    return done
+                waited = True
                 raise self.or_wait(handle, flags) from None
-            connection = handle.socket.connection
             assert connection is not None
             stream += data[:taken]
             self.streams[(connection.local.port, connection.remote.port)] = stream
             done += taken
-            if done < size and not handle.nonblocking and not flags & options.MSG_DONTWAIT:
-                raise Wait()
+            if done < size:
+                self.stage.settle()  # what goes out now may make room within the call
+                return attempt()
             return done
 
         return attempt

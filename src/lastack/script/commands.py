@@ -24,7 +24,7 @@ class Commands(Machine):
         self.path = path
 
     @abstractmethod
-    def _set(self, name: str, value: str) -> None:
+    def set(self, name: str, value: str) -> None:
         """Set a sysctl; raises Unknown when it cannot be done here."""
 
     def _other(self, line: str) -> None:
@@ -47,7 +47,7 @@ class Commands(Machine):
             return
         elif line.startswith("../") and "set_sysctls.py" in line:
             for name, value in _SETTING.findall(line):
-                self._set(name.replace("/", "."), value.strip("\"'"))
+                self.set(name.replace("/", "."), value.strip("\"'"))
         elif _PLAIN_DEVICE.fullmatch(line):
             return
         else:
@@ -58,7 +58,7 @@ class Commands(Machine):
         if not found:
             raise Unknown(f"the command {line!r}")
         for name, value in found:
-            self._set(name, value)
+            self.set(name, value)
 
     def _profile(self, line: str) -> None:
         """A script of sysctls beside ours: take what it sets."""

@@ -18,6 +18,7 @@ from lastack.script.facts import facts_of
 from lastack.script.flow import pattern
 from lastack.script.kernel_control import Expected, check_messages, expected_messages
 from lastack.script.kernel_helper import Helper, Job
+from lastack.script.kernel_machine import KernelMachine
 from lastack.script.kernel_more import Handle, further_calls
 from lastack.script.kernel_scene import KernelScene
 from lastack.script.kernel_values import (
@@ -46,10 +47,11 @@ _SOCKET_NAME: Final = 28
 class KernelCalls(Caller):
     """The user of the kernel: file descriptors, and what can be done with them."""
 
-    def __init__(self, scene: KernelScene, header: Header) -> None:
+    def __init__(self, scene: KernelScene, header: Header, machine: KernelMachine) -> None:
         super().__init__()
         self.scene = scene
         self.header = header
+        self.machine = machine
         self.handles: dict[int, Handle] = {}
         self._shadowed: list[Handle] = []
         self._helper = Helper(scene)
@@ -158,7 +160,16 @@ class KernelCalls(Caller):
         kind, protocol = value_of(argument(call, 1)), value_of(argument(call, 2))
         if kind & 0xF != socket.SOCK_STREAM or protocol not in (0, socket.IPPROTO_TCP):
             raise Unknown(f"a socket of kind {show(argument(call, 1))}")
-        return lambda: self.keep(call, ask(libc.socket, family, kind, protocol))
+
+        def work() -> int:
+            real = ask(libc.socket, family, kind, protocol)
+            name = self.machine.controller.encode()
+            if name:
+                where = (socket.IPPROTO_TCP, socket.TCP_CONGESTION)
+                ask(libc.setsockopt, real, *where, name, len(name))
+            return self.keep(call, real)
+
+        return work
 
     def _address(self, expression: Expression, address: bytes, port: int) -> bytes:
         if isinstance(expression, Anything):

@@ -49,7 +49,7 @@ def run(script: Script, settings: Settings) -> Outcome:
     play = Play(script, subject, settings)
     try:
         for name, value in settings.sysctls.items():
-            subject.machine.obey(f"sysctl {name}={value!r}")
+            subject.machine.set(name, value)
         play.play()
     except Mismatch as error:
         return Outcome(
@@ -80,7 +80,7 @@ def subject_of(script: Script, config: Config, settings: Settings) -> Subject:
     if settings.against is Against.KERNEL:
         scene = KernelScene(header)
         machine = KernelMachine(script.path, settings.allow_shell)
-        return Subject(scene, KernelCalls(scene, header), machine)
+        return Subject(scene, KernelCalls(scene, header, machine), machine)
     on_device = settings.against is Against.TUN
     stage = (TunScene if on_device else Stage)(header, config, settings.seed)
     calls = Calls(stage, header)

@@ -63,6 +63,10 @@ class Machine(ABC):
     def obey(self, command: str) -> None:
         """Do it. Raises Unknown when it cannot be done here, Mismatch when it fails."""
 
+    @abstractmethod
+    def set(self, name: str, value: str) -> None:
+        """Set a sysctl. Raises Unknown when it cannot be done here."""
+
 
 class Subject:
     """What a script is played against."""

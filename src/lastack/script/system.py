@@ -50,6 +50,14 @@ def _receive_memory(config: Config, value: str) -> Config:
     return _last_of_three("scaled_buffer", 2)(config, value)
 
 
+def _send_memory(config: Config, value: str) -> Config:
+    """The second number is what SO_SNDBUF reads: in Linux twice what was asked for."""
+    changed = _last_of_three("send_buffer", 1)(config, value)
+    return (
+        changed.replace(send_buffer=changed.send_buffer // 2) if config.double_buffers else changed
+    )
+
+
 _FREEBSD: Final[dict[str, Change]] = {
     "net.inet.tcp.rfc1323": _switch("window_scale", "timestamps"),
     "net.inet.tcp.sack.enable": _switch("sack"),
@@ -99,7 +107,7 @@ _LINUX: Final[dict[str, Change]] = {
     "net.ipv4.tcp_probe_interval": _amount("mtu_probe_interval", SECOND),
     "net.ipv4.ip_no_pmtu_disc": _switched_off("path_mtu_discovery"),
     "net.ipv4.tcp_rmem": _receive_memory,
-    "net.ipv4.tcp_wmem": _last_of_three("send_buffer", 1),
+    "net.ipv4.tcp_wmem": _send_memory,
 }
 _FIXED: Final[dict[str, tuple[str, ...]]] = {
     "net.inet.tcp.hostcache.purgenow": ("1",),
@@ -145,7 +153,7 @@ class System(Commands):
         else:
             super()._other(line)
 
-    def _set(self, name: str, value: str) -> None:
+    def set(self, name: str, value: str) -> None:
         stack = self.calls.stage.stack
         change = _FREEBSD.get(name) or _LINUX.get(name)
         if change is not None:

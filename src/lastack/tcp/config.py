@@ -25,6 +25,9 @@ class Config:
     double_buffers: bool = False
     """SO_SNDBUF and SO_RCVBUF read twice what was set, the kernel's own needs included, as in
     Linux."""
+    send_overhead: int = 0
+    """What each piece of the send buffer counts besides its octets, as in Linux, where twice
+    SO_SNDBUF bounds the sum and the last piece may exceed it; 0 bounds the octets alone."""
     window_scale: bool = True
     """RFC 7323 2."""
     scaled_buffer: int = 0
@@ -235,7 +238,8 @@ class Config:
 _LINUX: Final = Config(
     slow_start_segments=0,
     reset_always_told=True,
-    send_buffer=4 << 20,
+    send_buffer=2 << 20,
+    send_overhead=832,
     receive_buffer=4 << 20,
     initial_window=10,
     delayed_ack_timeout=40 * MS,

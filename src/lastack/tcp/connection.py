@@ -8,6 +8,7 @@ from lastack.tcp.events import Event
 from lastack.tcp.icmp_errors import IcmpError
 from lastack.tcp.info import ConnectionInfo
 from lastack.tcp.replies import wish_abort
+from lastack.tcp.send_room import is_roomy
 from lastack.tcp.states import CLOSED, ESTABLISHED, LISTEN, TIME_WAIT, Cause, State
 from lastack.tcp.tcb import Tcb, enter
 from lastack.tcp.time_wait import TimeWait
@@ -300,9 +301,7 @@ class Connection:
         tcb = self.tcb
         if tcb.state is CLOSED or tcb.snd.fin_queued:
             return True
-        buffer = tcb.snd.buffer
-        free = tcb.config.send_buffer - (buffer.end - buffer.start)
-        return tcb.state >= ESTABLISHED and 3 * free >= tcb.config.send_buffer
+        return tcb.state >= ESTABLISHED and is_roomy(tcb)
 
     @property
     def available(self) -> int:

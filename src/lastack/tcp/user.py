@@ -7,6 +7,7 @@ import errno
 
 from lastack.errors import error_for
 from lastack.tcp.replies import wish_abort
+from lastack.tcp.send_room import send_room
 from lastack.tcp.states import (
     CLOSE_WAIT,
     CLOSED,
@@ -51,8 +52,7 @@ def send(tcb: Tcb, data: bytes | bytearray | memoryview, now: int, urgent: bool)
     (RFC 6093 3, MUST-30, MUST-31).
     """
     check_sendable(tcb)
-    buffer = tcb.snd.buffer
-    room = tcb.config.send_buffer - (buffer.end - buffer.start)
+    room = send_room(tcb)
     if room <= 0:
         return 0
     if isinstance(data, bytes):
@@ -61,7 +61,7 @@ def send(tcb: Tcb, data: bytes | bytearray | memoryview, now: int, urgent: bool)
         taken = bytes(memoryview(data).cast("B")[:room])
     if not taken:
         return 0
-    buffer.append(taken)
+    tcb.snd.buffer.append(taken)
     if urgent:
         tcb.snd.up = tcb.snd.end
         if tcb.state is ESTABLISHED or tcb.state is CLOSE_WAIT:
