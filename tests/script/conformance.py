@@ -36,7 +36,6 @@ FREEBSD: Final = (
     (r"^fast-open/", "TCP Fast Open (RFC 7413), which lastack has not yet"),
     (r"udp_encapsulation", "TCP in UDP, which lastack has not yet"),
     (r"md5", "the MD5 option (RFC 2385), which lastack has not yet"),
-    (r"ecn", "ECN (RFC 3168), which lastack has not yet"),
     (r"hard-error-ignored-ipv6", _OFFERED_MSS),
 )
 GOOGLE: Final = (
@@ -49,7 +48,7 @@ GOOGLE: Final = (
     (r"^(sendfile|splice)/", "files and pipes beside sockets"),
     (r"^mtu_probe/", "probing for the path MTU (RFC 4821)"),
     (r"^md5/", "the MD5 option (RFC 2385)"),
-    (r"^ecn/|^cwnd_moderation/.*-ecn-", "ECN (RFC 3168)"),
+    (r"^cwnd_moderation/.*-ecn-", "proportional rate reduction (RFC 6937) after an ECN echo"),
     (r"root fq|pfifo limit", "a queue of the machine's (`tc`)"),
     (r"^nagle/https_client", "where Linux's buffers end, which sets PSH there (needs `ethtool`)"),
     (

@@ -30,7 +30,6 @@ TOLERANCE = 20 * MS
 AT_ONCE = 8
 AS_IN_THE_RFCS: Mapping[str, str] = {
     "net.ipv4.tcp_congestion_control": "reno",
-    "net.ipv4.tcp_ecn": "0",
     "net.ipv4.tcp_early_retrans": "0",
     "net.ipv4.tcp_rto_min_us": "1000000",
     "net.ipv4.tcp_invalid_ratelimit": "0",

@@ -34,6 +34,7 @@ SIOCSIFTXQLEN: Final = 0x8943
 TUN_F_CSUM: Final = 0x01
 TUN_F_TSO4: Final = 0x02
 TUN_F_TSO6: Final = 0x04
+TUN_F_TSO_ECN: Final = 0x08
 
 VIRTIO_HEADER: Final = struct.Struct("=BBHHHH")
 """flags, GSO type, length of the headers, GSO size, checksum start, checksum offset."""
@@ -104,7 +105,9 @@ class TunLink(Link):
             self._virtio = True
             try:
                 ioctl(self._descriptor, TUNSETVNETHDRSZ, struct.pack("=i", VIRTIO_SIZE))
-                ioctl(self._descriptor, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6)
+                # With TSO_ECN the kernel hands over super-segments with CWR too; ours have none.
+                features = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN
+                ioctl(self._descriptor, TUNSETOFFLOAD, features)
             except OSError:
                 return
             self.offload = Offload(checksum=True, tso4=True, tso6=True)

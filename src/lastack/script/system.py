@@ -36,6 +36,18 @@ def _amount(field: str, unit: int = 1, plus: int = 0) -> Change:
     return lambda config, value: config.replace(**{field: number_of(value) * unit + plus})
 
 
+def _word(field: str, words: tuple[str, ...]) -> Change:
+    """Return the change to the word that a number stands for."""
+
+    def change(config: Config, value: str) -> Config:
+        number = number_of(value)
+        if not 0 <= number < len(words):
+            raise Unknown(f"{value} where there are 0 to {len(words) - 1}")
+        return config.replace(**{field: words[number]})
+
+    return change
+
+
 def _last_of_three(field: str, index: int) -> Change:
     def change(config: Config, value: str) -> Config:
         parts = value.strip("\"'").split()
@@ -86,6 +98,8 @@ _FREEBSD: Final[dict[str, Change]] = {
     "net.inet.tcp.insecure_rst": _switched_off("exact_reset"),
     "net.inet.tcp.insecure_syn": _switched_off("challenge_syn"),
     "net.inet.tcp.delayed_ack": _switch("delayed_ack"),
+    "net.inet.tcp.ecn.enable": _word("ecn", ("off", "on", "accept", "accurate", "accurate-accept")),
+    "net.inet.tcp.ecn.maxretries": _amount("ecn_syn_retries"),
 }
 _LINUX: Final[dict[str, Change]] = {
     "net.ipv4.tcp_timestamps": _switch("timestamps"),
@@ -108,17 +122,21 @@ _LINUX: Final[dict[str, Change]] = {
     "net.ipv4.ip_no_pmtu_disc": _switched_off("path_mtu_discovery"),
     "net.ipv4.tcp_rmem": _receive_memory,
     "net.ipv4.tcp_wmem": _send_memory,
+    "net.ipv4.tcp_ecn": _word(
+        "ecn", ("off", "on", "accept", "accurate", "accurate-on", "accurate-accept")
+    ),
+    "net.ipv4.tcp_ecn_fallback": lambda config, value: config.replace(
+        ecn_syn_retries=0 if number_of(value) else 255
+    ),
 }
 _FIXED: Final[dict[str, tuple[str, ...]]] = {
     "net.inet.tcp.hostcache.purgenow": ("1",),
     "net.inet.tcp.blackhole": ("0",),
-    "net.inet.tcp.ecn.enable": ("0", "2"),
     "net.inet.tcp.syncookies": ("0", "1"),
     "net.inet.tcp.syncookies_only": ("0",),
     "net.inet.tcp.fastopen.client_enable": ("0",),
     "net.inet.tcp.tolerate_missing_ts": ("0",),
     "net.inet.tcp.udp_tunneling_port": ("0",),
-    "net.ipv4.tcp_ecn": ("0", "2"),
     "net.ipv4.tcp_syncookies": ("0", "1"),
 }
 """Settings that we have in this way only."""

@@ -1,7 +1,8 @@
 """What an ACK means: the fifth step of SEGMENT ARRIVES, synchronized states (3.10.7.4)."""
 
-from lastack.tcp import mtu_probing
+from lastack.tcp import ecn, mtu_probing
 from lastack.tcp.congestion import AckSample
+from lastack.tcp.ecn_state import NONE
 from lastack.tcp.events import Advice
 from lastack.tcp.recovery import Acked, Losses, Phase
 from lastack.tcp.replies import wish_challenge
@@ -74,6 +75,8 @@ def acknowledge(tcb: Tcb, segment: Segment, now: int) -> None:
     )
     if duplicate:
         tcb.duplicate_acks += 1
+    if tcb.ecn.feedback is not NONE:
+        ecn.listen(tcb, segment, prior, sent.delivered - delivered, now)
     if acked or sacked or duplicate:
         said = Acked(ack, snd.nxt, acked, sacked, duplicate, tcb.mss, tcb.sack_on, dsack)
         _recover(tcb, said, prior, sent.delivered - delivered, now)
@@ -198,8 +201,9 @@ def _recover(tcb: Tcb, said: Acked, prior: int, delivered: int, now: int) -> Non
     if losses is Losses.ENTERED:
         if mtu_probing.probe_was_lost(tcb):
             recovery.too_long(said.nxt)
-        else:
+        elif not tcb.ecn.reducing:
             controller.on_loss(prior, now)
+            ecn.reduced(tcb)
         tcb.resend_owed = True
     elif losses is Losses.RECOVERED:
         if not recovery.blameless:
@@ -216,8 +220,9 @@ def _recover(tcb: Tcb, said: Acked, prior: int, delivered: int, now: int) -> Non
         limited = 2 * tcb.round_flight > controller.cwnd
     else:
         limited = prior + tcb.mss >= controller.cwnd
-    # Only what moves SND.UNA opens the window (RFC 5681 3.1): SACK blocks alone do not.
-    limited = limited and said.acked > 0
+    # Only what moves SND.UNA opens the window (RFC 5681 3.1): SACK blocks alone do not, nor does
+    # anything in the round in which it was reduced for a mark (RFC 3168 6.1.2).
+    limited = limited and said.acked > 0 and not tcb.ecn.reducing
     rate = 0
     app_limited = False
     newest = sent.newest
@@ -238,5 +243,6 @@ def _recover(tcb: Tcb, said: Acked, prior: int, delivered: int, now: int) -> Non
                 app_limited,
                 limited,
                 recovery.phase is Phase.RECOVERY,
+                tcb.ecn.marked,
             )
         )

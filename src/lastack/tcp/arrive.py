@@ -6,7 +6,8 @@ reason why the segment goes no further. The third step, security, is not ours.
 
 import errno
 
-from lastack.tcp import acks, handshake, time_wait
+from lastack.tcp import acks, ecn, handshake, time_wait
+from lastack.tcp.ecn_state import NONE
 from lastack.tcp.events import Advice
 from lastack.tcp.replies import wish_abort, wish_challenge, wish_duplicate, wish_reset
 from lastack.tcp.states import (
@@ -25,7 +26,7 @@ from lastack.tcp.states import (
 from lastack.tcp.tcb import READABLE, URGENT, Tcb, end_with, enter
 from lastack.tcp.text import eighth_check_fin, seventh_process_text
 from lastack.units import NEVER, SECOND
-from lastack.wire.segment import ABSENT, ACK, FIN, RST, SYN, URG, Segment
+from lastack.wire.segment import ABSENT, ACK, CWR, ECE, FIN, RST, SYN, URG, Segment
 from lastack.wire.seq import add, between, diff, ge, gt, le, lt
 from lastack.wire.stop import Stop
 
@@ -92,6 +93,8 @@ def _time_wait(tcb: Tcb, segment: Segment, now: int) -> Stop:
 
 def _rest(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
     """Steps six to eight, for a segment that has passed the first five."""
+    if tcb.ecn.feedback is not NONE:
+        ecn.arrives(tcb, segment)
     if segment.flags & URG:
         sixth_check_urgent(tcb, segment, now)
     stop: Stop | None = None
@@ -152,7 +155,7 @@ def _is_repeated_syn(tcb: Tcb, segment: Segment) -> bool:
         return True
     if tcb.passive or segment.ack != tcb.snd.nxt:
         return False
-    segment.flags &= ~SYN
+    segment.flags &= ~(SYN | ECE | CWR)  # on a SYN-ACK they echo no mark
     segment.seq = add(segment.seq, 1)
     # A SYN's window is never scaled (RFC 7323 2.2); one that is open must not look closed.
     segment.window = segment.window >> tcb.snd.scale or min(segment.window, 1)

@@ -91,6 +91,18 @@ class Config:
     dscp: int = 0
     """RFC 9293 3.9.2, MUST-48."""
 
+    # explicit congestion notification
+    ecn: str = "accept"
+    """RFC 3168 (SHLD-8), RFC 9768: `off`, `accept` (agree when asked), `on` (ask, and agree),
+    `accurate` (ask for accurate feedback, and agree to either). Linux's tcp_ecn has these as 0, 2,
+    1, 3, and `accurate-on` (4: ask for the classic one) and `accurate-accept` (5: do not ask)."""
+    ecn_syn_retries: int = 1
+    """Retransmissions of a SYN that still ask (RFC 3168 6.1.1.1 may have 0, RFC 9768 3.1.4.1 should
+    have 1)."""
+    ecn_after_plain_syn: bool = False
+    """Use ECN where a SYN of ours has not asked, but the peer has or agrees all the same, as
+    FreeBSD does; RFC 3168 6.1.1 forbids ECT then."""
+
     # sending
     nagle: bool = True
     """RFC 9293 3.7.4, SHLD-7; MUST-17 is this switch."""
@@ -260,6 +272,7 @@ _LINUX: Final = Config(
     probe_with_data=False,
     user_timeout_bounds_probing=True,
     nagle_minshall=True,
+    ecn_syn_retries=0,
     ports=(32768, 60999),
 )
 _FREEBSD: Final = Config(
@@ -288,6 +301,7 @@ _FREEBSD: Final = Config(
     icmp_aborts_synchronized=False,
     option_order="freebsd",
     syn_data=False,
+    ecn_after_plain_syn=True,
     ports=(10000, 65535),
 )
 PRESETS: Final[dict[str, Config]] = {"rfc": Config(), "linux": _LINUX, "freebsd": _FREEBSD}

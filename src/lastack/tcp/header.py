@@ -3,6 +3,8 @@
 import struct
 from typing import Final
 
+from lastack.tcp import ecn
+from lastack.tcp.ecn_state import NONE
 from lastack.tcp.tcb import LEAST_MSS, Tcb
 from lastack.units import NEVER
 from lastack.wire.segment import FIN, URG, Part, Segment
@@ -56,6 +58,8 @@ def make(
         flags |= URG  # MUST-30
         # MUST-62: behind the urgent data; MUST-31: as near as 16 bits come to it.
         urgent = min(diff(snd.up, seq), 65535)
+    if tcb.ecn.feedback is not NONE:
+        flags |= ecn.flags_of(tcb)
     if tcb.ts_on or tcb.rcv.blocks or duplicate is not None:
         options = options_of(tcb, now, duplicate)
     else:

@@ -5,7 +5,8 @@ In this order: answers out of turn, SYN, what is lost, new data and FIN, probes,
 
 from typing import Final
 
-from lastack.tcp import mtu_probing, syn
+from lastack.tcp import ecn, mtu_probing, syn
+from lastack.tcp.ecn_state import NONE
 from lastack.tcp.header import make, options_of, room_for_data
 from lastack.tcp.sent import Sent
 from lastack.tcp.states import (
@@ -105,7 +106,10 @@ def _synchronize(tcb: Tcb, now: int) -> Segment:
     """Make our SYN, or SYN-ACK once the peer's SYN has come; the first time or again."""
     snd, rcv, sent = tcb.snd, tcb.rcv, tcb.sent
     tcb.syn_owed = False
-    flags = SYN if tcb.state is SYN_SENT else SYN | ACK
+    if tcb.state is SYN_SENT:
+        flags = SYN | ecn.syn_flags(tcb)
+    else:
+        flags = SYN | ACK | ecn.syn_ack_flags(tcb)
     window = min(rcv.room, 65535)
     if sent.spans:
         if tcb.passive or not flags & ACK or sent.spans[0].retransmits:
@@ -234,7 +238,10 @@ def _more(tcb: Tcb, now: int) -> Segment | None:
         timers.retransmit = now + tcb.rtt.rto
     tcb.begin_user_timeout(now)
     tcb.sent_at = now
-    return make(tcb, seq, flags, parts, n, now)
+    segment = make(tcb, seq, flags, parts, n, now)
+    if n and tcb.ecn.feedback is not NONE:
+        ecn.mark(tcb, segment)
+    return segment
 
 
 def arm_waiting(tcb: Tcb, now: int) -> None:

@@ -123,7 +123,8 @@ class ReceiveHalf:
 
         The right edge never moves left, and moves right only by a segment or half the buffer, so
         that the peer is never invited to send small segments (MUST-39); `in_steps` False lets it
-        move more often (Config.window_in_steps). While nobody reads it stays closed (MAY-8).
+        move more often, and rounds it up to a whole unit
+        (Config.window_in_steps). While nobody reads it stays closed (MAY-8).
         """
         offered = self.edge - self.nxt & 0xFFFFFFFF
         if offered > 0x7FFFFFFF:
@@ -136,6 +137,8 @@ class ReceiveHalf:
             limit = 0xFFFF << self.scale
             offered = room if room < limit else limit
             if self.scale:
+                if not self.in_steps:
+                    offered = min(offered + (1 << self.scale) - 1, limit)
                 # Only whole units can be said; the edge is where the peer will believe it to be.
                 offered = (offered >> self.scale) << self.scale
                 if offered < diff(self.edge, self.nxt):

@@ -2,6 +2,7 @@
 
 import struct
 
+from lastack.tcp import ecn
 from lastack.tcp.tcb import Tcb
 from lastack.wire.segment import ABSENT, ACK, Segment
 
@@ -61,6 +62,10 @@ def options(tcb: Tcb, flags: int, now: int) -> bytes:
 def learn(tcb: Tcb, segment: Segment, now: int) -> None:
     """Take from the peer's SYN its number, its MSS, and the options that both sides want."""
     config = tcb.config
+    if segment.flags & ACK:
+        ecn.learn_from_syn_ack(tcb, segment)
+    else:
+        ecn.learn_from_syn(tcb, segment)
     tcb.rcv.synchronize(segment.seq)
     tcb.rcv.in_steps = config.window_in_steps
     if not config.syn_options or (not tcb.passive and _options_tried(tcb)):

@@ -9,6 +9,7 @@ from typing import Final
 from lastack.errors import BrokenTableError
 from lastack.tcp.config import Config
 from lastack.tcp.congestion import CONTROLLERS, CongestionController, initial_window
+from lastack.tcp.ecn_state import Ecn
 from lastack.tcp.events import Advice, Advised, Event, Notice, StateChanged
 from lastack.tcp.mtu_search import MtuSearch
 from lastack.tcp.receive import ReceiveHalf
@@ -78,6 +79,7 @@ class Tcb:
     sent: SentLog
     rtt: RoundTrip
     timers: Timers
+    ecn: Ecn
     controller: CongestionController | None = None
     recovery: LossRecovery | None = None
 
@@ -176,6 +178,7 @@ class Tcb:
         self.sent = SentLog()
         self.rtt = RoundTrip(config)
         self.timers = Timers()
+        self.ecn = Ecn()
         self.mtu = mtu
         self.first_mtu = mtu
         self.max_size = max_size
@@ -250,6 +253,7 @@ class Tcb:
         self.rcv = ReceiveHalf(config.receive_buffer)
         self.sent = SentLog()
         self.rtt = RoundTrip(config)
+        self.ecn = Ecn()
         self.timers.clear()
         self.controller = None
         self.recovery = None

@@ -2,7 +2,7 @@
 
 import errno
 
-from lastack.tcp import mtu_probing
+from lastack.tcp import ecn, mtu_probing
 from lastack.tcp.events import Advice
 from lastack.tcp.replies import wish_abort
 from lastack.tcp.states import CLOSED, SYN_RECEIVED, SYN_SENT, TIME_WAIT, Cause
@@ -62,6 +62,7 @@ def _retransmit(tcb: Tcb, now: int) -> None:
         flight = sent.in_flight
         if tcb.recovery.on_timeout(sent, snd.una, snd.nxt, now):
             tcb.controller.on_timeout(flight, now)
+            ecn.reduced(tcb)
         tcb.recovery.blameless = False
         tcb.resend_owed = True
     timers.retransmit = _next(tcb, tcb.rtt.rto, opening, now)

@@ -64,8 +64,9 @@ def _may_send_small(tcb: Tcb, n: int) -> bool:
 def most(tcb: Tcb, seq: int, mss: int) -> int:
     """Return the octets of data that one (super-)segment may carry.
 
-    A device copies the urgent pointer into every part, which makes it wrong in all but the first.
+    A device copies the urgent pointer into every part, which makes it wrong in all but the first,
+    and leaves CWR on the first alone.
     """
-    if tcb.max_size <= mss or gt(tcb.snd.up, seq):
+    if tcb.max_size <= mss or gt(tcb.snd.up, seq) or tcb.ecn.cwr_next:
         return mss
     return tcb.max_size - tcb.max_size % mss

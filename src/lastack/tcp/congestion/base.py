@@ -84,7 +84,9 @@ class CongestionController(ABC):
 
     def on_ecn(self, in_flight: int, now: int) -> None:
         """The peer echoed a congestion mark (RFC 3168 6.1.2); by default it is a loss."""
+        cwnd = self.cwnd
         self.on_loss(in_flight, now)
+        self.cwnd = min(self.cwnd, cwnd)
 
     def on_recovered(  # noqa: B027 - nothing to do is a fine answer
         self, in_flight: int, now: int
