@@ -2,7 +2,8 @@
 
     make compiled
     sudo python bench/beside.py --congestion reno,cubic --delays 1,10,50,100 --rounds 5
-    sudo python bench/beside.py --fairness --seconds 30 --delays 10,50
+    sudo python bench/beside.py --fairness --seconds 30 --delays 10,50 --losses 0
+    sudo python bench/beside.py --soak 60
 
 Two network namespaces are joined by the forwarder of `path.py`. The reference is a transfer from
 kernel to kernel; beside it the same octets go from our endpoint to the kernel (`ours`), and from
@@ -15,144 +16,21 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from itertools import count, product
+from itertools import product
 from math import sqrt
 from pathlib import Path
+from random import Random
 
-from contestant import expected
+from bed import LINUX, Bed, Sample, Transfer, carry, finished
 from path import RIGHT_KERNEL, queue_of
-from rig import ip
 from stacks import COMPILED, SOURCE
 
-HERE = Path(__file__).resolve().parent
-LEFT_OURS = "10.77.1.2"
-RIGHT_OURS = "10.78.1.2"
-LINUX = "linux"
-PAIRS = {
-    LINUX: ("kernel", "kernel"),
-    "ours": ("ours", "kernel"),
-    "to us": ("kernel", "ours"),
-    "us to us": ("ours", "ours"),
-}
-"""Contestant -> who sends, who receives."""
 SEGMENT = 1448
-PRIORITY = 20
-"""Of the forwarder in SCHED_FIFO; those at the ends have one less."""
-_SYSCTLS = (
-    ("net/ipv4/ip_forward", "1"),
-    ("net/ipv4/tcp_no_metrics_save", "1"),  # a transfer shall not learn from the one before it
-    ("net/ipv6/conf/all/disable_ipv6", "1"),
-    ("net/ipv6/conf/default/disable_ipv6", "1"),
-)
-_numbers = count(1)
-_making = threading.Lock()
-Sample = dict[str, object]
-
-
-class Bed:
-    """Two namespaces and the path between them; a context manager that removes what it made."""
-
-    def __init__(self, given: argparse.Namespace, options: list[str]) -> None:
-        self.given = given
-        tag = f"lastack-beside-{os.getpid()}-{next(_numbers)}"
-        self.left = f"{tag}-left"
-        self.right = f"{tag}-right"
-        self.options = options
-        self.environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-        self.environment["PYTHONPATH"] = str(given.tree)
-        self._started: list[subprocess.Popen[str]] = []
-        self._forwarder: subprocess.Popen[str] | None = None
-
-    def __enter__(self) -> "Bed":
-        try:
-            with _making:
-                for name in (self.left, self.right):
-                    ip("netns", "add", name)
-                    ip("-n", name, "link", "set", "lo", "up")
-                    script = "; ".join(f"echo {v} >/proc/sys/{k}" for k, v in _SYSCTLS)
-                    subprocess.run(
-                        ["ip", "netns", "exec", name, "sh", "-c", script],
-                        check=False,
-                        capture_output=True,
-                    )
-            command = [sys.executable, str(HERE / "path.py"), self.left, self.right, "--json"]
-            self._forwarder = self._start([*command, *self.options], PRIORITY)
-            self._until_ready(self._forwarder)
-        except BaseException:
-            self._remove()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._remove()
-
-    def start(self, side: str, who: str, role: str, *options: str) -> subprocess.Popen[str]:
-        """Start one end; a receiver is ready when this returns."""
-        space, address = (self.left, LEFT_OURS) if side == "left" else (self.right, RIGHT_OURS)
-        command = [sys.executable, str(HERE / "contestant.py"), who, role, "--address", address]
-        process = self._start(["ip", "netns", "exec", space, *command, *options], PRIORITY - 1)
-        if role == "receive":
-            self._until_ready(process)
-        return process
-
-    def end(self) -> Sample:
-        """End the forwarder and return what it says of the packets."""
-        forwarder = self._forwarder
-        assert forwarder is not None
-        forwarder.terminate()
-        return finished(forwarder, 10)
-
-    def _start(self, command: list[str], priority: int) -> subprocess.Popen[str]:
-        if not self.given.ordinary:
-            command = [*command, "--priority", str(priority)]
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=self.environment,
-        )
-        self._started.append(process)
-        return process
-
-    def _until_ready(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None and process.stderr is not None
-        if process.stdout.readline().strip() != "ready":
-            process.wait()
-            raise RuntimeError(f"did not start: {process.stderr.read()[-2000:]}")
-
-    def _remove(self) -> None:
-        for process in self._started:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-            for pipe in (process.stdout, process.stderr):
-                if pipe is not None:
-                    pipe.close()
-        for name in (self.left, self.right):
-            if Path("/run/netns", name).exists():
-                with suppress(RuntimeError):
-                    ip("netns", "delete", name)
-
-
-def finished(process: subprocess.Popen[str], patience: float) -> Sample:
-    """Wait for the end of one end, and return what it says."""
-    try:
-        out, err = process.communicate(timeout=patience)
-    except subprocess.TimeoutExpired:
-        raise RuntimeError(f"no end after {patience:.0f} s") from None
-    if process.returncode:
-        raise RuntimeError(err.strip().splitlines()[-1] if err.strip() else "it failed")
-    said: Sample = json.loads(out.splitlines()[-1])
-    return said
+CONTROLLERS = ("reno", "cubic")
 
 
 class Cell:
@@ -184,24 +62,11 @@ def size_of(rate: float, loss: float, delay: float, seconds: float) -> int:
 
 def transfer(given: argparse.Namespace, cell: Cell, contestant: str, seed: int) -> Sample:
     """Carry the octets of one cell from one end to the other."""
-    sender, receiver = PAIRS[contestant]
-    target = RIGHT_OURS if receiver == "ours" else RIGHT_KERNEL
     options = [*cell.options, "--seed", str(seed)]
     if given.record:
         name = f"{cell.congestion}-{cell.loss}-{cell.delay}-{contestant}-{seed}.pcapng"
         options += ["--record", str(Path(given.record, name.replace(" ", "-")))]
-    with Bed(given, options) as bed:
-        to = ("--congestion", cell.congestion, "--preset", given.preset)
-        takes = bed.start("right", receiver, "receive", *to)
-        sends = bed.start("left", sender, "send", *to, "--to", target, "--bytes", str(cell.size))
-        got = finished(takes, given.patience)
-        sent = finished(sends, given.patience)
-        path = bed.end()
-    if got["bytes"] != cell.size or got["sha256"] != expected(cell.size):
-        raise RuntimeError(f"{got['bytes']} of {cell.size} octets came, or others than were sent")
-    elapsed = int(str(got["ended_ns"])) - int(str(sent["began_ns"]))
-    value = cell.size * 8e3 / elapsed
-    return {"value": value, "elapsed_ns": elapsed, "resent": sent["resent"], "path": path}
+    return carry(given, Transfer(contestant, cell.size, options, cell.congestion))
 
 
 def measured(given: argparse.Namespace) -> tuple[list[Cell], bool]:
@@ -288,13 +153,17 @@ def jain(values: list[float]) -> float:
 
 
 def shared(given: argparse.Namespace, congestion: str, delay: float, seed: int) -> list[float]:
-    """Let our flow and the kernel's share a path; return what each received, Mbit/s, ours first."""
+    """Let our flow and the kernel's share a path; return what each received, Mbit/s.
+
+    Who begins is another one each time.
+    """
     cell = Cell(given, congestion, given.losses[0], delay)
     received = []
+    order = given.share if seed % 2 else given.share[::-1]
     with Bed(given, [*cell.options, "--seed", str(seed)]) as bed:
         takes = []
         time_given = ("--seconds", str(given.seconds))
-        for number, who in enumerate(given.share):
+        for number, who in enumerate(order):
             port = ("--port", str(9001 + number), "--congestion", congestion)
             takes.append(bed.start("right", "kernel", "receive", *port, *time_given))
             bed.start("left", who, "send", *port, "--to", RIGHT_KERNEL, "--preset", given.preset)
@@ -302,7 +171,7 @@ def shared(given: argparse.Namespace, congestion: str, delay: float, seed: int) 
             got = finished(process, given.patience + given.seconds)
             elapsed = int(str(got["ended_ns"])) - int(str(got["began_ns"]))
             received.append(int(str(got["bytes"])) * 8e3 / elapsed)
-    return received
+    return received if seed % 2 else received[::-1]
 
 
 def fairness(given: argparse.Namespace) -> None:
@@ -320,6 +189,49 @@ def fairness(given: argparse.Namespace) -> None:
         )
 
 
+def soak(given: argparse.Namespace) -> bool:
+    """Carry transfers under random conditions; return whether one failed."""
+    failed = False
+    with ThreadPoolExecutor(given.at_once) as pool:
+        seeds = range(given.seed, given.seed + given.soak)
+        for said in pool.map(lambda seed: under_random_conditions(given, seed), seeds):
+            failed = failed or "error" in said
+            if given.json or "error" in said:
+                print(json.dumps(said), flush=True)
+    print(f"{given.soak} transfers under random conditions", file=sys.stderr)
+    return failed
+
+
+def under_random_conditions(given: argparse.Namespace, seed: int) -> Sample:
+    """Carry one transfer; all about it is drawn from the seed, and no kernel-to-kernel one."""
+    draw = Random(seed)
+    wanted = Transfer(
+        draw.choice(["ours", "to us", "us to us"]),
+        round(10 ** draw.uniform(0, 5.8)),
+        ["--delay", f"{draw.choice([0.2, 1, 5, 20, 50])}", "--seed", str(seed)],
+        draw.choice(given.congestion),
+    )
+    harms = {"loss": 5.0, "reorder": 10.0, "duplicate": 5.0, "corrupt": 1.0}
+    for name, most in harms.items():
+        wanted.options += [f"--{name}", f"{draw.choice([0, draw.uniform(0, most)]):.3f}%"]
+    wanted.options += [
+        "--rate",
+        f"{draw.choice([2, 20, 60])}",
+        "--queue",
+        f"{draw.randint(5, 200)}",
+    ]
+    wanted.options += ["--jitter", f"{draw.choice([0, 1, 10])}", *draw.choice([[], ["--both"]])]
+    alike = argparse.Namespace(**vars(given))
+    alike.preset = draw.choice(["rfc", "linux", "freebsd"])
+    about: Sample = {"schema": 1, "type": "soak", "seed": seed, "preset": alike.preset}
+    about |= {"bytes": wanted.size, "path_options": " ".join(wanted.options)}
+    about |= {"sender": wanted.sender, "receiver": wanted.receiver}
+    try:
+        return about | carry(alike, wanted)
+    except (RuntimeError, OSError, ValueError) as error:
+        return about | {"error": str(error)}
+
+
 def arguments() -> argparse.Namespace:
     """Read the command line."""
 
@@ -332,7 +244,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--congestion", type=words, default=["reno", "cubic"])
+    parser.add_argument("--congestion", type=words, default=[*CONTROLLERS])
     parser.add_argument("--losses", type=numbers, default=[0, 0.1, 0.5, 1, 2], help="percent")
     parser.add_argument("--delays", type=numbers, default=[1, 10, 50, 100], help="one way, ms")
     parser.add_argument("--rate", type=float, default=20.0, help="Mbit/s")
@@ -347,6 +259,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--at-once", type=int, default=3, help="transfers, each on a path of its own"
     )
+    parser.add_argument("--soak", type=int, default=0, help="so many under random conditions")
     parser.add_argument("--patience", type=float, default=120.0, help="seconds for one transfer")
     parser.add_argument("--record", default="", help="a folder for captures of the left end")
     parser.add_argument("--tree", type=Path, default=COMPILED, help="the lastack that is measured")
@@ -364,7 +277,9 @@ def main() -> int:
     began = time.monotonic()
     busy = os.getloadavg()[0]
     failed = False
-    if given.fairness:
+    if given.soak:
+        failed = soak(given)
+    elif given.fairness:
         fairness(given)
     else:
         cells, failed = measured(given)
