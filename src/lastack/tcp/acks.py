@@ -1,13 +1,12 @@
 """What an ACK means: the fifth step of SEGMENT ARRIVES, synchronized states (3.10.7.4)."""
 
-from lastack.tcp import ecn, mtu_probing
-from lastack.tcp.congestion import AckSample
+from lastack.tcp import ecn, mtu_probing, sampling
 from lastack.tcp.ecn_state import NONE
 from lastack.tcp.events import Advice
-from lastack.tcp.recovery import Acked, Losses, Phase
+from lastack.tcp.recovery import Acked, Losses
 from lastack.tcp.replies import wish_challenge
 from lastack.tcp.tcb import WRITABLE, Tcb
-from lastack.units import MS, NEVER, SECOND
+from lastack.units import MS, NEVER
 from lastack.wire.segment import ABSENT, FIN, SYN, Segment
 from lastack.wire.seq import add, diff, ge, gt, le, lt
 from lastack.wire.stop import Stop
@@ -60,6 +59,7 @@ def acknowledge(tcb: Tcb, segment: Segment, now: int) -> None:
     if segment.sack and tcb.sack_on:
         if advance == 0:
             sent.newest = None
+            sent.rtt = -1
         dsack = _is_dsack(segment, ack)
         sacked = _take_sack(tcb, segment, dsack, now)
     window_moved = _update_window(tcb, segment, now)
@@ -211,38 +211,4 @@ def _recover(tcb: Tcb, said: Acked, prior: int, delivered: int, now: int) -> Non
         recovery.blameless = False
     elif sent.lost > lost_before and said.acked:
         tcb.resend_owed = True
-    in_slow_start = controller.cwnd < controller.ssthresh
-    if in_slow_start:
-        # The most that was in flight in this round counts: its last ACKs find less.
-        if ge(add(said.una, -said.acked), tcb.round_end) or prior > tcb.round_flight:
-            tcb.round_flight = prior
-            tcb.round_end = said.nxt
-        limited = 2 * tcb.round_flight > controller.cwnd
-    else:
-        limited = prior + tcb.mss >= controller.cwnd
-    # Only what moves SND.UNA opens the window (RFC 5681 3.1): SACK blocks alone do not, nor does
-    # anything in the round in which it was reduced for a mark (RFC 3168 6.1.2).
-    limited = limited and said.acked > 0 and not tcb.ecn.reducing
-    rate = 0
-    app_limited = False
-    newest = sent.newest
-    if newest is not None:
-        elapsed = now - newest.delivered_at
-        app_limited = newest.app_limited
-        if elapsed > 0:
-            rate = (sent.delivered - newest.delivered) * SECOND // elapsed
-    if delivered > 0 or said.acked:
-        controller.on_ack(
-            AckSample(
-                now,
-                delivered,
-                sent.in_flight,
-                prior,
-                sent.rtt,
-                rate,
-                app_limited,
-                limited,
-                recovery.phase is Phase.RECOVERY,
-                tcb.ecn.marked,
-            )
-        )
+    sampling.tell_controller(tcb, said, prior, delivered, now)

@@ -118,6 +118,11 @@ class Config:
     restart_after_idle: bool = True
     """RFC 5681 4.1: back to the initial window after an idle RTO (SHOULD)."""
     congestion: str = "newreno"
+    """The congestion controller: `newreno`, `cubic`, `bbr`, `dctcp`, or one registered under a
+    name of its own."""
+    pacing: bool = False
+    """Let data flow at twice cwnd / SRTT in slow start, else at 1.2 times, where the controller
+    says no rate: what Linux does with the fq queue."""
     limited_transmit: bool = True
     """RFC 3042."""
     duplicate_acks: int = 3

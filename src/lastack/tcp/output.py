@@ -5,7 +5,7 @@ In this order: answers out of turn, SYN, what is lost, new data and FIN, probes,
 
 from typing import Final
 
-from lastack.tcp import ecn, mtu_probing, syn
+from lastack.tcp import ecn, mtu_probing, pacing, sampling, syn
 from lastack.tcp.ecn_state import NONE
 from lastack.tcp.header import make, options_of, room_for_data
 from lastack.tcp.sent import Sent
@@ -39,10 +39,7 @@ def next_segment(tcb: Tcb, now: int) -> Segment | None:
         return None
     segment: Segment | None = None
     if state is not TIME_WAIT and state is not SYN_RECEIVED:
-        if tcb.sent.lost:
-            segment = _again(tcb, now)
-        elif tcb.snd.nxt != tcb.snd.end or tcb.snd.fin_queued:
-            segment = _more(tcb, now)
+        segment = _data(tcb, now)
         if segment is None and tcb.probe_owed:
             segment = _probe(tcb, now)
     if segment is not None:
@@ -71,7 +68,11 @@ def wants_output(tcb: Tcb) -> bool:
         return True
     if state is SYN_SENT or state is SYN_RECEIVED or state is TIME_WAIT:
         return False
-    if tcb.sent.lost or tcb.probe_owed:
+    if tcb.probe_owed:
+        return True
+    if tcb.timers.pacing != NEVER:
+        return False
+    if tcb.sent.lost:
         return True
     snd = tcb.snd
     return not snd.fin_sent and (snd.fin_queued or snd.nxt != snd.end)
@@ -143,6 +144,34 @@ def _synchronize(tcb: Tcb, now: int) -> Segment:
 # -- data -----------------------------------------------------------------------------------------
 
 
+def _data(tcb: Tcb, now: int) -> Segment | None:
+    """Send what is lost, else what is new."""
+    sent, snd = tcb.sent, tcb.snd
+    if sent.lost == 0 and snd.nxt == snd.end and not snd.fin_queued:
+        return None
+    if sent.octets == 0:
+        _restart(tcb, now)
+    pacer = tcb.pacer
+    if pacer is not None and not pacing.may_send(tcb, pacer, now):
+        return None
+    segment = _again(tcb, now) if sent.lost else _more(tcb, now)
+    if pacer is not None and segment is not None:
+        pacer.sent(segment.length)
+    return segment
+
+
+def _restart(tcb: Tcb, now: int) -> None:
+    """Data is about to go with nothing in flight: is the old window still good?"""
+    controller = tcb.controller
+    if controller is None or tcb.snd.usable <= 0 or tcb.snd.nxt == tcb.snd.end:
+        return
+    idle = now - tcb.sent_at
+    if idle > tcb.rtt.rto and tcb.config.restart_after_idle:
+        controller.on_idle(now)
+    controller.on_restart(now, idle, tcb.rtt.srtt)
+    pacing.update(tcb)
+
+
 def _again(tcb: Tcb, now: int) -> Segment | None:
     """Send a lost record again, as far as both windows allow (RFC 9293 3.8.1, RFC 6675 5)."""
     recovery, controller = tcb.recovery, tcb.controller
@@ -160,7 +189,7 @@ def _again(tcb: Tcb, now: int) -> Segment | None:
         room = max(room, mss)
     elif flight and room < min(mss, span.length):
         return None
-    limit = min(max(room - room % mss, mss), most(tcb, span.start, mss))
+    limit = min(max(room - room % mss, mss), most(tcb, span.start, mss, now))
     allowed = diff(add(snd.una, snd.wnd), span.start)
     if allowed < limit:
         # Inside the peer's window old data goes again (SHLD-16). Beyond it, should it have shrunk,
@@ -203,15 +232,12 @@ def _more(tcb: Tcb, now: int) -> Segment | None:
         return None
     unsent = diff(snd.end, snd.nxt)
     flight = sent.in_flight
-    if sent.octets == 0 and unsent and now - tcb.sent_at > tcb.rtt.rto:
-        if tcb.config.restart_after_idle and snd.usable > 0:
-            controller.on_idle(now)
     n = 0
     if tcb.search is not None:
         n = mtu_probing.begin_probe(tcb, unsent, flight, now)
     mss = room_for_data(tcb)
     if n == 0:
-        n = how_much(tcb, unsent, mss, controller.cwnd - flight, flight)
+        n = how_much(tcb, unsent, mss, controller.cwnd - flight, flight, now)
     fin = snd.fin_queued and n == unsent
     if n <= 0 and not (fin and unsent == 0):
         return None
@@ -223,7 +249,7 @@ def _more(tcb: Tcb, now: int) -> Segment | None:
         flags |= PSH  # MUST-61
     seq = snd.nxt
     end = add(seq, n + 1 if fin else n)
-    sent.sent(seq, end, now, n == unsent and controller.cwnd > flight + n)
+    sent.sent(seq, end, now, sent.app_limited > 0)
     parts = snd.buffer.take(snd.offset(seq), n) if n else _NO_PARTS
     snd.nxt = snd.max = end
     if n % mss:
@@ -251,7 +277,10 @@ def arm_waiting(tcb: Tcb, now: int) -> None:
     without a timer the rest would wait for ever (MUST-36, MUST-60).
     """
     snd, timers = tcb.snd, tcb.timers
-    if tcb.state < ESTABLISHED or snd.fin_sent or snd.nxt == snd.end:
+    if tcb.state < ESTABLISHED or snd.fin_sent:
+        return
+    if snd.nxt == snd.end:
+        sampling.note_app_limit(tcb)
         return
     if tcb.corked and not tcb.cork_over and timers.cork == NEVER:
         timers.cork = now + tcb.config.cork_timeout

@@ -21,7 +21,9 @@ class Sent:
     """One stretch [start, end) as it was last sent. Times are nanoseconds.
 
     `delivered` and `delivered_at` are the connection's totals when it was sent, from which delivery
-    rates are computed; `app_limited` says that the sender had no more to send then.
+    rates are computed; `app_limited` says that the user, not the network, was the limit then.
+    `flight_began` is when that was sent which had last arrived then; `tx_in_flight` is what was in
+    flight with it, and `lost_before` all that had been found lost by then.
     """
 
     start: int
@@ -34,6 +36,9 @@ class Sent:
     delivered: int
     delivered_at: int
     app_limited: bool
+    flight_began: int
+    tx_in_flight: int
+    lost_before: int
 
     def __init__(
         self, start: int, end: int, now: int, delivered: int, delivered_at: int, app_limited: bool
@@ -48,6 +53,9 @@ class Sent:
         self.delivered = delivered
         self.delivered_at = delivered_at
         self.app_limited = app_limited
+        self.flight_began = now
+        self.tx_in_flight = 0
+        self.lost_before = 0
 
     @property
     def length(self) -> int:
@@ -69,6 +77,13 @@ class SentLog:
     rtt: int
     newest: Sent | None
     resent_acked: bool
+    lost_total: int
+    """All that was ever found to be lost."""
+    newest_lost: Sent | None
+    """The last of what was found to be lost since the controller was told."""
+    flight_began: int
+    app_limited: int
+    """What has to be `delivered` until the user is no longer the limit; 0 when it is not."""
 
     def __init__(self) -> None:
         self.spans = []
@@ -82,6 +97,10 @@ class SentLog:
         self.rtt = -1
         self.newest = None
         self.resent_acked = False
+        self.lost_total = 0
+        self.newest_lost = None
+        self.flight_began = 0
+        self.app_limited = 0
 
     @property
     def in_flight(self) -> int:
@@ -98,8 +117,17 @@ class SentLog:
         """Record that [start, end) went out for the first time."""
         if self.octets == 0:
             self.delivered_at = now
+            self.flight_began = now
         self.octets += (end - start) & 0xFFFFFFFF
-        self.spans.append(Sent(start, end, now, self.delivered, self.delivered_at, app_limited))
+        span = Sent(start, end, now, self.delivered, self.delivered_at, app_limited)
+        self._note_flight(span)
+        self.spans.append(span)
+
+    def _note_flight(self, span: Sent) -> None:
+        """Note in a record that is being sent what its delivery will be judged by."""
+        span.flight_began = self.flight_began
+        span.tx_in_flight = self.in_flight
+        span.lost_before = self.lost_total
 
     def resent(self, span: Sent, now: int) -> None:
         """Record that a whole record went out again."""
@@ -110,12 +138,16 @@ class SentLog:
         span.sent_at = now
         span.delivered = self.delivered
         span.delivered_at = self.delivered_at
+        span.app_limited = self.app_limited > 0
+        self._note_flight(span)
 
     def mark_lost(self, span: Sent) -> None:
         """Take a record out of flight: it is to be sent again."""
         if not span.lost and not span.sacked:
             span.lost = True
             self.lost += span.length
+            self.lost_total += span.length
+            self.newest_lost = span
 
     def split(self, index: int, at: int) -> None:
         """Cut record `index` in two at sequence number `at`, strictly inside it."""
@@ -125,6 +157,9 @@ class SentLog:
         rest.retransmits = span.retransmits
         rest.sacked = span.sacked
         rest.lost = span.lost
+        rest.flight_began = span.flight_began
+        rest.tx_in_flight = span.tx_in_flight
+        rest.lost_before = span.lost_before
         span.end = at
         self.spans.insert(index + 1, rest)
 

@@ -12,6 +12,7 @@ from lastack.tcp.congestion import CONTROLLERS, CongestionController, initial_wi
 from lastack.tcp.ecn_state import Ecn
 from lastack.tcp.events import Advice, Advised, Event, Notice, StateChanged
 from lastack.tcp.mtu_search import MtuSearch
+from lastack.tcp.pacer import Pacer
 from lastack.tcp.receive import ReceiveHalf
 from lastack.tcp.recovery import LossRecovery, NewRenoRecovery
 from lastack.tcp.rtt import RoundTrip
@@ -82,6 +83,8 @@ class Tcb:
     ecn: Ecn
     controller: CongestionController | None = None
     recovery: LossRecovery | None = None
+    pacer: Pacer | None = None
+    """None while nothing holds data back but the windows."""
 
     # What the path and the peer allow.
     mtu: int
@@ -145,6 +148,9 @@ class Tcb:
     round_end: int = 0
     round_flight: int = 0
     """The most in flight since `round_end` was SND.NXT: whether the window was made use of."""
+
+    lost_told: int = 0
+    """How much of `sent.lost_total` the controller has heard of."""
 
     # Counts.
     segments_sent: int = 0
@@ -258,6 +264,7 @@ class Tcb:
         self.controller = None
         self.recovery = None
         self.search = None
+        self.pacer = None
         self.retries = 0
         self.peer_mss = (
             config.mss_default_v4 if len(self.local.address) == 4 else config.mss_default_v6

@@ -27,6 +27,8 @@ def deadline_passed(tcb: Tcb, now: int) -> None:
         timers.cork = NEVER
         tcb.cork_over = True
         tcb.pushed = tcb.snd.end
+    if timers.pacing <= now:
+        timers.pacing = NEVER
     if timers.keepalive <= now:
         _keepalive(tcb, now)
     if timers.time_wait <= now:

@@ -24,6 +24,8 @@ class Timer(IntEnum):
     """... forget the connection: 2MSL is over (RFC 9293 3.6.1)."""
     FIN_WAIT_2 = 7
     """... stop waiting for the FIN of a peer whose user, here, has gone."""
+    PACING = 8
+    """... send what was held back so that it does not leave in a burst."""
 
 
 class Timers:
@@ -37,6 +39,7 @@ class Timers:
     cork: int = NEVER
     time_wait: int = NEVER
     fin_wait_2: int = NEVER
+    pacing: int = NEVER
 
     def clear(self) -> None:
         """Stop every timer."""
@@ -48,6 +51,7 @@ class Timers:
         self.cork = NEVER
         self.time_wait = NEVER
         self.fin_wait_2 = NEVER
+        self.pacing = NEVER
 
     def next_deadline(self) -> int:
         """Return the earliest deadline, NEVER when no timer runs."""
@@ -66,6 +70,8 @@ class Timers:
             first = self.time_wait
         if self.fin_wait_2 < first:
             first = self.fin_wait_2
+        if self.pacing < first:
+            first = self.pacing
         return first
 
     def running(self, now: int) -> dict[str, int]:
@@ -84,4 +90,5 @@ class Timers:
             self.cork,
             self.time_wait,
             self.fin_wait_2,
+            self.pacing,
         )[timer]

@@ -4,7 +4,7 @@ from lastack.tcp.tcb import Tcb
 from lastack.wire.seq import gt
 
 
-def how_much(tcb: Tcb, unsent: int, mss: int, room: int, flight: int) -> int:
+def how_much(tcb: Tcb, unsent: int, mss: int, room: int, flight: int, now: int) -> int:
     """Return how many octets of new data to send now (RFC 9293 3.7.4, 3.8.6.2.1).
 
     D is `unsent`, U the peer's usable window. Less than a segment goes out only when it is all
@@ -16,7 +16,7 @@ def how_much(tcb: Tcb, unsent: int, mss: int, room: int, flight: int) -> int:
     usable = snd.usable
     if flight and room < mss and room < unsent:
         return 0
-    n = min(unsent, most(tcb, snd.nxt, mss))  # SHLD-27, SHLD-28
+    n = min(unsent, most(tcb, snd.nxt, mss, now))  # SHLD-27, SHLD-28
     if n > room:
         n = max(room - room % mss, mss if flight == 0 else 0)
         n = min(n, unsent)
@@ -61,7 +61,7 @@ def _may_send_small(tcb: Tcb, n: int) -> bool:
     return False
 
 
-def most(tcb: Tcb, seq: int, mss: int) -> int:
+def most(tcb: Tcb, seq: int, mss: int, now: int) -> int:
     """Return the octets of data that one (super-)segment may carry.
 
     A device copies the urgent pointer into every part, which makes it wrong in all but the first,
@@ -69,4 +69,7 @@ def most(tcb: Tcb, seq: int, mss: int) -> int:
     """
     if tcb.max_size <= mss or gt(tcb.snd.up, seq) or tcb.ecn.cwr_next:
         return mss
-    return tcb.max_size - tcb.max_size % mss
+    size = tcb.max_size
+    if tcb.pacer is not None:
+        size = max(min(size, tcb.pacer.room(now)), mss)
+    return size - size % mss

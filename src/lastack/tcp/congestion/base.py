@@ -1,8 +1,14 @@
 """What a congestion controller is told, and what it answers. It never sees a segment or the TCB."""
 
 from abc import ABC, abstractmethod
+from typing import Final
 
 from mypy_extensions import mypyc_attr
+
+UNLIMITED: Final = 1 << 40
+"""The slow start threshold before anything was lost: no window comes near it."""
+MOST_WINDOW: Final = 1 << 31
+"""Octets that no window exceeds: the sequence space allows no more in flight."""
 
 
 class AckSample:
@@ -11,7 +17,14 @@ class AckSample:
     `acked` were acknowledged in order or selectively just now; `in_flight` is what is still out
     there, `prior_in_flight` what was before; `rtt` is -1 without a usable measurement; `rate` is
     the delivery rate in octets a second, 0 when unknown; `app_limited` says that the user, not the
-    network, bounded it; `recovering` that losses are being repaired; `ecn` counts CE marks echoed.
+    network, bounded it; `cwnd_limited` that the window was made use of, and may grow; `recovering`
+    that losses are being repaired; `ecn` is the octets newly reported as CE-marked.
+
+    `delivered` is the connection's total and `prior_delivered` what it was when that was sent
+    which has just arrived: their distance, over `interval`, is the rate. `lost` was found to be
+    lost since the last sample, and `tx_in_flight` was in flight when it, or without losses what
+    has just arrived, was sent; since then `lost_since` has been found to be lost. `srtt` is the
+    smoothed round-trip time, 0 before the first sample.
     """
 
     now: int
@@ -24,6 +37,13 @@ class AckSample:
     cwnd_limited: bool
     recovering: bool
     ecn: int
+    delivered: int
+    prior_delivered: int
+    interval: int
+    lost: int
+    lost_since: int
+    tx_in_flight: int
+    srtt: int
 
     def __init__(
         self,
@@ -37,6 +57,13 @@ class AckSample:
         cwnd_limited: bool,
         recovering: bool,
         ecn: int = 0,
+        delivered: int = 0,
+        prior_delivered: int = 0,
+        interval: int = 0,
+        lost: int = 0,
+        lost_since: int = 0,
+        tx_in_flight: int = 0,
+        srtt: int = 0,
     ) -> None:
         self.now = now
         self.acked = acked
@@ -48,6 +75,13 @@ class AckSample:
         self.cwnd_limited = cwnd_limited
         self.recovering = recovering
         self.ecn = ecn
+        self.delivered = delivered
+        self.prior_delivered = prior_delivered
+        self.interval = interval
+        self.lost = lost
+        self.lost_since = lost_since
+        self.tx_in_flight = tx_in_flight
+        self.srtt = srtt
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -67,7 +101,7 @@ class CongestionController(ABC):
         self.name = ""
         self.mss = mss
         self.cwnd = initial_window
-        self.ssthresh = 1 << 40
+        self.ssthresh = UNLIMITED
         self.slow_start_segments = 0
 
     @abstractmethod
@@ -97,6 +131,11 @@ class CongestionController(ABC):
         self, now: int
     ) -> None:
         """Nothing was sent for longer than RTO (RFC 5681 4.1)."""
+
+    def on_restart(  # noqa: B027 - nothing to do is a fine answer
+        self, now: int, idle: int, srtt: int
+    ) -> None:
+        """Data is about to go with nothing in flight, `idle` after the last; `srtt` may be 0."""
 
     def save(self) -> tuple[int, int]:
         """Return what `undo` needs."""

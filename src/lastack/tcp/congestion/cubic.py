@@ -1,0 +1,206 @@
+"""CUBIC (RFC 9438): the window is a cubic function of the time since the last congestion event.
+
+         cwnd |               .  <- convex: looks for a new maximum
+        W_max |      . - - '
+              |   .'  <- concave: quick at first, slow near the place where it hurt
+cwnd at epoch |. '
+              +------K----------> t
+"""
+
+from typing import Final
+
+from lastack.tcp.config import Config
+from lastack.tcp.congestion.base import UNLIMITED, AckSample, CongestionController
+from lastack.tcp.congestion.hystart import ClassicHyStart, HyStartPlus, SlowStartExit
+from lastack.units import SECOND, US
+
+C: Final = 0.4
+"""Segments per cubic second (5.1)."""
+BETA: Final = 0.7
+"""What a loss leaves of the window (4.6)."""
+BETA_ECN: Final = 0.85
+"""What a mark leaves of it under ABE (RFC 8511 3.1)."""
+ALPHA: Final = 3 * (1 - BETA) / (1 + BETA)
+"""What Reno's window would grow by in a round trip had it this BETA (4.3)."""
+LOOK_AGAIN: Final = SECOND // 32
+"""The function is flat enough to be looked at so often while the window stays as it is."""
+SETTLING: Final = 1 * SECOND
+"""After a congestion event delays say nothing about slow start for so long."""
+
+
+class Cubic(CongestionController):
+    """CUBIC with HyStart++ (RFC 9406) or its predecessor.
+
+    `origin` is W_max in octets, `k` nanoseconds, `epoch` when this stage of congestion avoidance
+    began (-1: not yet), `reno` is W_est and `prior` cwnd_prior. The window grows by whole segments;
+    `credit` is the part that is not whole yet, and `step` the growth for each octet acknowledged.
+    """
+
+    w_max: float
+    origin: float
+    k: int
+    epoch: int
+    reno: float
+    prior: float
+    credit: float
+    step: float
+    acked: int
+    looked_at: int
+    looked_window: int
+    heard_at: int
+    event_at: int
+    abe: bool
+    exit: SlowStartExit
+    restart_window: int
+    _saved: tuple[float, float, int, int, float, float]
+
+    def __init__(self, mss: int, initial_window: int) -> None:
+        super().__init__(mss, initial_window)
+        self.name = "cubic"
+        self.w_max = 0.0
+        self.origin = 0.0
+        self.k = 0
+        self.epoch = -1
+        self.reno = 0.0
+        self.prior = 0.0
+        self.credit = 0.0
+        self.step = 0.0
+        self.acked = 0
+        self.looked_at = 0
+        self.looked_window = 0
+        self.heard_at = 0
+        self.event_at = -SETTLING
+        self.abe = False
+        self.exit = HyStartPlus()
+        self.restart_window = initial_window
+        self._saved = (0.0, 0.0, 0, -1, 0.0, 0.0)
+
+    def configure(self, config: Config) -> None:
+        """Take the knobs: how slow start ends, and ABE."""
+        super().configure(config)
+        self.abe = config.abe
+        if config.classic_hystart and not isinstance(self.exit, ClassicHyStart):
+            self.exit = ClassicHyStart(config.pacing)
+
+    def on_ack(self, sample: AckSample) -> None:
+        """Grow, but only where the window was what held us back (5.8)."""
+        now = sample.now
+        if self.cwnd < self.ssthresh and not self.exit.over:
+            if now - self.event_at >= SETTLING:
+                self._watch(sample)
+        if sample.recovering or not sample.cwnd_limited:
+            if self.epoch >= 0:
+                self.epoch += now - self.heard_at  # time that did not count (4.2)
+            self.heard_at = now
+            return
+        self.heard_at = now
+        acked = sample.acked
+        if self.cwnd < self.ssthresh:
+            acked = self.slow_start(acked, self.exit.divisor)
+            if acked <= 0:
+                return
+        self._avoid(acked, sample.srtt, now)
+
+    def _watch(self, sample: AckSample) -> None:
+        """Should slow start end now (4.10)? Only the first one is watched."""
+        if self.ssthresh < UNLIMITED:
+            return
+        self.exit.watch(sample, self.cwnd, self.mss)
+        if self.exit.over:
+            self.ssthresh = self.cwnd
+            self.prior = self.cwnd
+
+    def _avoid(self, acked: int, rtt: int, now: int) -> None:
+        """Congestion avoidance (4.2 to 4.5)."""
+        if self.epoch < 0:
+            self._begin(now)
+        self.acked += acked
+        if self.cwnd != self.looked_window or now - self.looked_at > LOOK_AGAIN:
+            self._look(rtt, now)
+        self.credit += acked * self.step
+        while self.credit >= self.mss:
+            self.credit -= self.mss
+            self.cwnd += self.mss
+
+    def _begin(self, now: int) -> None:
+        """Begin a stage of congestion avoidance."""
+        self.epoch = now
+        self.acked = 0
+        self.credit = 0.0
+        self.reno = float(self.cwnd)
+        if self.w_max <= self.cwnd:
+            self.k = 0
+            self.origin = float(self.cwnd)
+        else:
+            self.origin = self.w_max
+            cubed = (self.w_max - self.cwnd) / self.mss / C
+            self.k = round(cubed ** (1 / 3) * 1_000_000) * US  # the same on every machine
+
+    def _look(self, rtt: int, now: int) -> None:
+        """Find out how steep the way is: W_cubic, or W_est where Reno would be faster."""
+        cwnd = self.cwnd
+        alpha = ALPHA if self.reno < self.prior else 1.0
+        self.reno += alpha * self.acked * self.mss / cwnd
+        self.acked = 0
+        self.looked_at = now
+        self.looked_window = cwnd
+        if self._cubic(now - self.epoch) < self.reno:
+            self.step = 0.0
+            if self.reno - cwnd > self.credit:
+                self.credit = self.reno - cwnd
+            return
+        target = min(self._cubic(now - self.epoch + rtt), 1.5 * cwnd)
+        self.step = (target - cwnd) / cwnd if target > cwnd else 0.0
+
+    def _cubic(self, t: int) -> float:
+        """W_cubic(t) of 4.2, octets."""
+        off = (t - self.k) / SECOND
+        return self.origin + C * self.mss * off * off * off
+
+    def on_loss(self, in_flight: int, now: int) -> None:
+        """Reduce (4.6)."""
+        self._reduce(BETA, now)
+        self.cwnd = self.ssthresh
+
+    def on_timeout(self, in_flight: int, now: int) -> None:
+        """Begin again with one segment, and with a plateau where slow start will end (4.8)."""
+        self._reduce(BETA, now)
+        self.cwnd = self.mss
+        self.w_max = 0.0
+
+    def on_ecn(self, in_flight: int, now: int) -> None:
+        """A mark counts like a loss, but the window may fall to one segment; ABE, less."""
+        least = max(int(self.cwnd * (BETA_ECN if self.abe else BETA)), self.mss)
+        self._reduce(BETA_ECN if self.abe else BETA, now)
+        self.cwnd = least
+
+    def _reduce(self, beta: float, now: int) -> None:
+        """Remember where it hurt, or less when that comes down (fast convergence, 4.7)."""
+        cwnd = self.cwnd
+        self.prior = float(cwnd)
+        self.w_max = cwnd * (1 + beta) / 2 if cwnd < self.w_max else float(cwnd)
+        self.ssthresh = max(int(cwnd * beta), 2 * self.mss)
+        self.epoch = -1
+        self.event_at = now
+
+    def on_restart(self, now: int, idle: int, srtt: int) -> None:
+        """Time in which nothing was sent counts for nothing (4.2, 5.8)."""
+        if self.epoch >= 0:
+            self.epoch += now - self.heard_at
+        self.heard_at = now
+        self.exit.restart(now)
+
+    def on_idle(self, now: int) -> None:
+        """Restart from RW = min(IW, cwnd) (RFC 5681 4.1)."""
+        self.cwnd = min(self.restart_window, self.cwnd)
+
+    def save(self) -> tuple[int, int]:
+        """Keep what `undo` needs (4.9)."""
+        self._saved = (self.w_max, self.origin, self.k, self.epoch, self.reno, self.prior)
+        return super().save()
+
+    def undo(self, saved: tuple[int, int]) -> None:
+        """Go on as if nothing had happened, unless the window is larger already (4.9.2)."""
+        if self.cwnd < saved[0]:
+            self.w_max, self.origin, self.k, self.epoch, self.reno, self.prior = self._saved
+        super().undo(saved)

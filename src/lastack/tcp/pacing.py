@@ -1,0 +1,54 @@
+"""Pacing: data leaves at a rate instead of in bursts, by a deadline and without a thread or tick.
+
+A bucket fills at the rate and holds one quantum at most:
+
+    sent ... sent              at                now
+    ---------|------------------|=================|---> time
+                                 what may go now
+
+`at` is when all that was sent so far would have gone had it flowed evenly. What may go now is the
+flow since then. When that is less than a segment, the timer waits until half a quantum may go, so
+that segments stay large; the other half makes up for timers that go off late.
+"""
+
+from typing import Final
+
+from lastack.tcp.pacer import Pacer
+from lastack.tcp.tcb import Tcb
+from lastack.units import NEVER
+
+SLOW_START_PERCENT: Final = 200
+"""Of cwnd / SRTT in slow start, where no controller says a rate: Linux's tcp_pacing_ss_ratio."""
+AVOIDANCE_PERCENT: Final = 120
+"""The same in congestion avoidance: tcp_pacing_ca_ratio."""
+
+
+def update(tcb: Tcb) -> None:
+    """Take the rate that holds from now on, from the controller or from cwnd / SRTT."""
+    controller = tcb.controller
+    if controller is None:
+        return
+    rate = controller.pacing_rate()
+    if rate == 0 and tcb.config.pacing and tcb.rtt.srtt:
+        slow = 2 * controller.cwnd < controller.ssthresh
+        percent = SLOW_START_PERCENT if slow else AVOIDANCE_PERCENT
+        window = max(controller.cwnd, tcb.sent.in_flight)
+        rate = window * 10_000_000 * percent // tcb.rtt.srtt
+    if rate <= 0:
+        if tcb.pacer is not None:
+            tcb.pacer = None
+            tcb.timers.pacing = NEVER
+        return
+    if tcb.pacer is None:
+        tcb.pacer = Pacer()
+    tcb.pacer.set_rate(rate, tcb.mss)
+
+
+def may_send(tcb: Tcb, pacer: Pacer, now: int) -> bool:
+    """Return whether a segment may go now; if not, the timer says when to ask again."""
+    if tcb.timers.pacing != NEVER:
+        return False
+    if pacer.room(now) >= tcb.mss:
+        return True
+    tcb.timers.pacing = pacer.when_half_full()
+    return False
