@@ -162,6 +162,8 @@ class System(Commands):
         self.calls = calls
 
     def _other(self, line: str) -> None:
+        if line == "echo 3 > /sys/module/tcp_cubic/parameters/hystart_detect":
+            return  # both signs of `classic_hystart`: how it is anyway
         states = _STATES.match(line)
         drop = _DROP.match(line)
         if states is not None:

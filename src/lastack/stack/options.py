@@ -8,6 +8,7 @@ import struct
 from typing import Final
 
 from lastack.tcp.config import Config
+from lastack.tcp.congestion.base import UNLIMITED
 from lastack.tcp.info import ConnectionInfo
 from lastack.tcp.states import State
 from lastack.units import MS, SECOND, US
@@ -229,7 +230,9 @@ def pack_info(info: ConnectionInfo) -> bytes:
         _u32(info.rcv_wnd or 0),
         _u32((info.srtt or 0) // US),
         _u32((info.rttvar or 0) // US),
-        _INFINITE if ssthresh is None else min(_u32(ssthresh // unit), _INFINITE),
+        _INFINITE
+        if ssthresh is None or ssthresh >= UNLIMITED
+        else min(_u32(ssthresh // unit), _INFINITE),
         _u32((info.cwnd or 0) // unit),
         mss,
         3,

@@ -120,6 +120,10 @@ class Config:
     congestion: str = "newreno"
     """The congestion controller: `newreno`, `cubic`, `bbr`, `dctcp`, or one registered under a
     name of its own."""
+    classic_hystart: bool = False
+    """CUBIC leaves slow start as Linux does it, not by HyStart++ (RFC 9406)."""
+    abe: bool = False
+    """A congestion mark takes less of the window than a loss does (RFC 8511)."""
     pacing: bool = False
     """Let data flow at twice cwnd / SRTT in slow start, else at 1.2 times, where the controller
     says no rate: what Linux does with the fq queue."""
@@ -254,6 +258,8 @@ class Config:
 
 _LINUX: Final = Config(
     slow_start_segments=0,
+    congestion="cubic",
+    classic_hystart=True,
     reset_always_told=True,
     send_buffer=2 << 20,
     send_overhead=832,
@@ -282,6 +288,7 @@ _LINUX: Final = Config(
 )
 _FREEBSD: Final = Config(
     slow_start_segments=2,
+    congestion="cubic",
     scaled_buffer=2 << 20,
     whole_segments=True,
     window_in_steps=False,

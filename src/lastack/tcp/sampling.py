@@ -7,6 +7,7 @@ took; bunched ACKs cannot make it look faster than it was sent.
 
 from lastack.tcp import pacing
 from lastack.tcp.congestion import AckSample
+from lastack.tcp.congestion.base import MOST_WINDOW
 from lastack.tcp.recovery import Acked, Phase
 from lastack.tcp.tcb import Tcb
 from lastack.units import SECOND
@@ -43,6 +44,8 @@ def tell_controller(tcb: Tcb, said: Acked, prior: int, delivered: int, now: int)
     if sent.app_limited and sent.delivered > sent.app_limited:
         sent.app_limited = 0  # the bubble has come through
     controller.on_ack(sample)
+    if not tcb.mss <= controller.cwnd <= MOST_WINDOW:  # a user's own may be off
+        controller.cwnd = min(max(controller.cwnd, tcb.mss), MOST_WINDOW)
     pacing.update(tcb)
 
 

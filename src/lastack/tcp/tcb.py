@@ -238,7 +238,7 @@ class Tcb:
                 # The SYN or its ACK was lost: one segment (RFC 5681 3.1).
                 window = self.mss
             self.controller = kind(self.mss, window)
-            self.controller.slow_start_segments = self.config.slow_start_segments
+            self.controller.configure(self.config)
             self.recovery = NewRenoRecovery(
                 self.snd.iss, self.config.duplicate_acks, self.config.limited_transmit
             )

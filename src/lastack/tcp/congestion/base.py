@@ -5,6 +5,8 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from lastack.tcp.config import Config
+
 UNLIMITED: Final = 1 << 40
 """The slow start threshold before anything was lost: no window comes near it."""
 MOST_WINDOW: Final = 1 << 31
@@ -104,6 +106,10 @@ class CongestionController(ABC):
         self.ssthresh = UNLIMITED
         self.slow_start_segments = 0
 
+    def configure(self, config: Config) -> None:
+        """Take what concerns the window from the connection's knobs."""
+        self.slow_start_segments = config.slow_start_segments
+
     @abstractmethod
     def on_ack(self, sample: AckSample) -> None:
         """Something was acknowledged."""
@@ -149,6 +155,18 @@ class CongestionController(ABC):
     def pacing_rate(self) -> int:
         """Return octets a second, 0 for no pacing."""
         return 0
+
+    def slow_start(self, acked: int, divisor: int = 1) -> int:
+        """Grow by what was acknowledged, up to `ssthresh` (RFC 5681 3.1); return what is left.
+
+        `divisor` is for those who slow down on the way (RFC 9406 4.2).
+        """
+        if self.slow_start_segments:
+            # A stretch ACK counts for so many segments at most.
+            acked = min(acked, self.slow_start_segments * self.mss)
+        grown = min(acked // divisor, self.ssthresh - self.cwnd)
+        self.cwnd += grown
+        return 0 if self.cwnd < self.ssthresh else acked - grown * divisor
 
     def set_mss(self, mss: int) -> None:
         """The effective send MSS has changed."""

@@ -1,6 +1,12 @@
 """NewReno's window: slow start and congestion avoidance (RFC 5681 3.1, RFC 3465)."""
 
+from typing import Final
+
+from lastack.tcp.config import Config
 from lastack.tcp.congestion.base import AckSample, CongestionController
+
+BETA_ECN_PERCENT: Final = 80
+"""What a mark leaves of the window under ABE (RFC 8511 3.1)."""
 
 
 class NewReno(CongestionController):
@@ -8,12 +14,19 @@ class NewReno(CongestionController):
 
     acked_in_avoidance: int
     restart_window: int
+    abe: bool
 
     def __init__(self, mss: int, initial_window: int) -> None:
         super().__init__(mss, initial_window)
         self.name = "newreno"
         self.acked_in_avoidance = 0
         self.restart_window = initial_window
+        self.abe = False
+
+    def configure(self, config: Config) -> None:
+        """Take the knobs."""
+        super().configure(config)
+        self.abe = config.abe
 
     def on_ack(self, sample: AckSample) -> None:
         """Grow (MUST-19), but only where the window was what held us back (RFC 7661 4)."""
@@ -21,13 +34,7 @@ class NewReno(CongestionController):
             return
         acked = sample.acked
         if self.cwnd < self.ssthresh:
-            # Slow start; a stretch ACK counts for so many segments at most, and up to ssthresh.
-            if self.slow_start_segments:
-                acked = min(acked, self.slow_start_segments * self.mss)
-            room = self.ssthresh - self.cwnd
-            grown = acked if acked < room else room
-            self.cwnd += grown
-            acked -= grown
+            acked = self.slow_start(acked)
             if acked <= 0:
                 return
         self.acked_in_avoidance += acked
@@ -46,6 +53,12 @@ class NewReno(CongestionController):
         self.ssthresh = max(in_flight // 2, 2 * self.mss)
         self.cwnd = self.mss
         self.acked_in_avoidance = 0
+
+    def on_ecn(self, in_flight: int, now: int) -> None:
+        """A mark counts like a loss (RFC 3168 6.1.2), under ABE for less (RFC 8511)."""
+        if self.abe:
+            in_flight = 2 * in_flight * BETA_ECN_PERCENT // 100
+        super().on_ecn(in_flight, now)
 
     def on_recovered(self, in_flight: int, now: int) -> None:
         """Deflate to what the network holds plus a segment, no burst (RFC 6582 3.2 step 3)."""
