@@ -22,9 +22,10 @@ from lastack.script.symbols import O_NONBLOCK, Unknown, number, show, socket_end
 from lastack.script.verdict import Mismatch
 from lastack.stack import options
 from lastack.stack.sockets import TcpSocket
+from lastack.tcp.connection import Connection
 from lastack.tcp.events import StateChanged
 from lastack.tcp.send_room import piece_of
-from lastack.tcp.states import CLOSED, LISTEN, TIME_WAIT, State
+from lastack.tcp.states import CLOSED, LISTEN, SYN_SENT, TIME_WAIT, State
 from lastack.wire.address import Endpoint
 
 _MORE: Final[dict[str, Callable[[Descriptors, Call], Attempt]]] = {
@@ -38,6 +39,7 @@ _MORE: Final[dict[str, Callable[[Descriptors, Call], Attempt]]] = {
     "epoll_wait": epoll_wait,
 }
 _NULL: Final = Name("NULL")
+_UNSPECIFIED: Final = Endpoint(b"", 0)
 
 
 class Calls(Descriptors):
@@ -180,8 +182,6 @@ class Calls(Descriptors):
             except BlockingIOError:
                 raise self.or_wait(handle) from None
             fd = call.result if isinstance(call.result, int) and call.result >= 0 else self.free()
-            if fd in self.handles:
-                raise Mismatch(f"file descriptor {fd} is in use already")
             self.handles[fd] = Handle(made)
             return fd
 
@@ -194,15 +194,16 @@ class Calls(Descriptors):
         def attempt() -> int:
             nonlocal waiting
             handle = self.handle(call)
+            before = handle.socket.connection
             try:
                 handle.socket.connect(self.stage.clock, remote)
-            except BlockingIOError as error:
-                if error.errno == errno.EINPROGRESS and handle.socket.connection is not None:
-                    self.on_open(handle.socket.connection.local.port, remote.port)
+            except BlockingIOError:
+                self._opening(handle, before)
                 if handle.nonblocking and not waiting:
                     raise
                 waiting = True
                 raise Wait() from None
+            self._opening(handle, before)
             return 0
 
         return attempt
@@ -271,14 +272,19 @@ class Calls(Descriptors):
     def _send(self, call: Call) -> Attempt:
         flags, size = self._flags(call), self._size(call)
         given = argument(call, 1)
+        to = self._destination(call)
         done = 0
         waited = False
 
         def attempt() -> int:
             nonlocal done, waited
             handle = self.handle(call)
+            if to == _UNSPECIFIED and flags & options.MSG_FASTOPEN:
+                raise error_for(errno.EOPNOTSUPP)
+            if done == size > 0:
+                return self._opened(handle, done)
             if waited and not handle.socket.writable:
-                raise Wait()
+                raise self._wait_to_write(handle)
             if given == _NULL and size:
                 raise error_for(errno.EFAULT)
             stream = handle.written
@@ -289,15 +295,23 @@ class Calls(Descriptors):
                 data = data[: piece_of(connection.tcb)]  # each is sent while the next is copied
             try:
                 taken = handle.socket.send(
-                    self.stage.clock, data, flags & ~(options.MSG_DONTWAIT | options.MSG_NOSIGNAL)
+                    self.stage.clock,
+                    data,
+                    flags & ~(options.MSG_DONTWAIT | options.MSG_NOSIGNAL),
+                    to if connection is None else None,
                 )
-            except BlockingIOError:
+            except BlockingIOError as error:
                 if done and handle.nonblocking:
                     return done
                 if done and flags & options.MSG_DONTWAIT:
                     return done
+                self._opening(handle, connection)
+                if flags & options.MSG_DONTWAIT or handle.nonblocking:
+                    raise
                 waited = True
-                raise self.or_wait(handle, flags) from None
+                raise self._wait_to_write(handle) from error
+            self._opening(handle, connection)
+            connection = handle.socket.connection
             assert connection is not None
             stream += data[:taken]
             self.streams[(connection.local.port, connection.remote.port)] = stream
@@ -305,9 +319,51 @@ class Calls(Descriptors):
             if done < size:
                 self.stage.settle()  # what goes out now may make room within the call
                 return attempt()
-            return done
+            if handle.nonblocking or flags & options.MSG_DONTWAIT:
+                return done
+            return self._opened(handle, done)
 
         return attempt
+
+    def _wait_to_write(self, handle: Handle) -> Exception:
+        """Return what makes a blocking call wait until it can send."""
+        connection = handle.socket.connection
+        self.stage.writer_waits = connection is not None and connection.state is SYN_SENT
+        return Wait()
+
+    def _destination(self, call: Call) -> Endpoint | None:
+        """Return where a call sends to, for one that may connect."""
+        if call.name == "sendto":
+            name = argument(call, 4)
+        elif call.name == "sendmsg":
+            message = argument(call, 1)
+            name = (
+                message.fields.get("msg_name", ANYTHING) if isinstance(message, Struct) else _NULL
+            )
+        else:
+            return None
+        if name == Name("AF_UNSPEC"):
+            return _UNSPECIFIED
+        if name == _NULL:
+            return None
+        return self._endpoint(name, self.stage.remote, self.header.connect_port)
+
+    def _opening(self, handle: Handle, before: Connection | None) -> None:
+        """Tell of a connection that a send has begun."""
+        connection = handle.socket.connection
+        if connection is not None and before is None:
+            self.on_open(connection.local.port, connection.remote.port)
+
+    def _opened(self, handle: Handle, done: int) -> int:
+        """Return what a blocking send returns once the handshake is over, however it ends."""
+        connection = handle.socket.connection
+        opening = connection is not None and connection.state is SYN_SENT
+        if opening and not handle.socket.config.implied_connect:
+            raise Wait()
+        code = handle.socket.take_error()
+        if code:
+            raise error_for(code)
+        return done
 
     # closing
 

@@ -27,6 +27,10 @@ class Commands(Machine):
     def set(self, name: str, value: str) -> None:
         """Set a sysctl; raises Unknown when it cannot be done here."""
 
+    def _forget_peers(self) -> None:
+        """Forget what has been learnt of other hosts; one that is new has learnt nothing."""
+        return
+
     def _other(self, line: str) -> None:
         """Obey a command that is none of the usual; raises Unknown when it cannot be done here."""
         raise Unknown(f"the command {line.splitlines()[0]!r}")
@@ -43,7 +47,9 @@ class Commands(Machine):
             self._sysctl(line)
         elif line.endswith("defaults.sh"):
             self._profile(line)
-        elif "sysctl_restore" in line or line.startswith(("nstat >", "ip tcp_metrics flush")):
+        elif line.startswith("ip tcp_metrics flush"):
+            self._forget_peers()
+        elif "sysctl_restore" in line or line.startswith("nstat >"):
             return
         elif line.startswith("../") and "set_sysctls.py" in line:
             for name, value in _SETTING.findall(line):
@@ -84,7 +90,7 @@ def number_of(value: str) -> int:
 def _lines(command: str) -> list[str]:
     """Return the lines of a command, comments and redirections taken off."""
     found: list[str] = []
-    command = re.sub(r"\\\s*\n", " ", command).replace(";", "\n")
+    command = re.sub(r"\\\s*(\n|$)", " ", command).replace(";", "\n")
     for line in command.splitlines():
         line = re.sub(r"(^|\s)#.*", "", line).strip()
         line = re.sub(r"\s*\d?>\s*/dev/null|\s*2>&1", "", line).strip()

@@ -46,6 +46,13 @@ _IGNORED: Final = frozenset(
 """Header lines that say nothing about a run in virtual time."""
 
 
+_SUITE: Final = {
+    "TFO_COOKIE": "3021b9d889017eeb",
+    "CODE": "host_unreachable",
+}
+"""What packetdrill's own suite defines for IPv4: the cookie is that of its key and addresses."""
+
+
 def load(path: str | Path, defined: Mapping[str, str] | None = None) -> Script:
     """Read a script from a file. Raises OSError, Malformed, Unsupported."""
     text = Path(path).read_text(encoding="utf-8", errors="replace")
@@ -58,7 +65,7 @@ def parse(text: str, path: str = "script", defined: Mapping[str, str] | None = N
     Raises Malformed with file, line and what was expected; Unsupported for what is in the language
     but not in our reach.
     """
-    scanner = Scanner(preprocess(text, path, defined or {}), path)
+    scanner = Scanner(preprocess(text, path, {**_SUITE, **(defined or {})}), path)
     header = _header(scanner)
     events: list[Event] = []
     while not scanner.at_end:

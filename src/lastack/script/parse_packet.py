@@ -5,6 +5,7 @@ from typing import Final
 
 from lastack.script.model import ANY_SEQ, IcmpSpec, IpSpec, Option, SegmentSpec
 from lastack.script.scan import Scanner
+from lastack.wire.fast_open import EXPERIMENT, MAGIC
 from lastack.wire.segment import (
     ACK,
     AE,
@@ -26,9 +27,6 @@ _HEX: Final = re.compile(r"[0-9a-fA-F]+")
 _PORTS: Final = re.compile(r"([0-9]+)[ \t]*>[ \t]*([0-9]+)")
 _ECN: Final = {"noecn": 0, "ect1": 1, "ect0": 2, "ce": 3, "ect01": -2}
 _TUNNELS: Final = ("ipv4", "ipv6", "gre", "GREv0", "mpls", "encap")
-_EXPERIMENT: Final = 254
-_FAST_OPEN_MAGIC: Final = b"\xf9\x89"
-"""What Fast Open was before it had an option of its own (RFC 6994)."""
 _MOST_DATA: Final = 1 << 20
 _MASK: Final = 0xFFFFFFFF
 
@@ -208,15 +206,13 @@ def _option(scanner: Scanner) -> Option:
         return Option(FAST_OPEN, _cookie(scanner) if more else b"")
     if name == "FOEXP":
         more = not scanner.sees(",") and not scanner.sees(">")
-        return Option(_EXPERIMENT, _FAST_OPEN_MAGIC + (_cookie(scanner) if more else b""))
+        return Option(EXPERIMENT, MAGIC + (_cookie(scanner) if more else b""))
     if name in ("md5", "ECN"):
         scanner.unsupported(f"the TCP option {name}")
     raise scanner.fault("an option (mss, wscale, sackOK, sack, TS, FO, uto, nop, eol or 0x...)")
 
 
 def _cookie(scanner: Scanner) -> bytes:
-    if scanner.takes_word("TFO_COOKIE"):
-        scanner.unsupported("Fast Open cookies made by a key")
     return _hex(scanner, "a cookie")
 
 

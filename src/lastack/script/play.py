@@ -27,7 +27,7 @@ from lastack.script.symbols import Unknown, errno_name, errno_number, number
 from lastack.script.trace import Journal, Move, Trace, seconds
 from lastack.script.verdict import Mismatch
 from lastack.units import NEVER, SECOND
-from lastack.wire.segment import Segment
+from lastack.wire.segment import SYN, Segment
 from lastack.wire.stop import Stop
 
 _BEYOND: Final = 2 * SECOND
@@ -260,7 +260,8 @@ class Play:
         stream = self.calls.streams.get((segment.source_port, segment.destination_port))
         if not segment.length or stream is None or flow.local_isn < 0:
             return True
-        offset = (segment.seq - flow.local_isn - 1) & 0xFFFFFFFF
+        first = flow.local_isn + (0 if segment.flags & SYN else 1)
+        offset = (segment.seq - first) & 0xFFFFFFFF
         return segment.payload == bytes(stream[offset : offset + segment.length])
 
     def _on_time(self, event: Event, sent: Sent, latest: int) -> None:

@@ -20,9 +20,13 @@ _STANDING_STILL: Final = 10_000
 
 
 class StackScene(Scene):
-    """A scene with a stack of ours. `clock` is the stack's own time."""
+    """A scene with a stack of ours. `clock` is the stack's own time.
+
+    `writer_waits` says that a blocking call has octets to send as soon as that can be.
+    """
 
     stack: Stack
+    writer_waits: bool = False
 
     @property
     @abstractmethod
@@ -78,7 +82,14 @@ class Stage(StackScene):
         return still + 1
 
     def settle(self) -> None:
-        """Pull what the stack wants to send, and tell that something may have changed."""
+        """Pull what the stack wants to send, and tell that something may have changed.
+
+        A writer who waits is told first: what it writes takes the ACK along, as in kernels.
+        """
+        if self.writer_waits:
+            self.writer_waits = False
+            if self.on_change is not None:
+                self.on_change()
         while True:
             while True:
                 packet = self.stack.next_packet(self.clock)

@@ -14,6 +14,7 @@ from lastack.script.verdict import Mismatch
 from lastack.tcp.config import Config
 from lastack.tcp.states import CLOSED, TIME_WAIT, State, state_named
 from lastack.units import MS, SECOND
+from lastack.wire.stop import Stop
 
 Change = Callable[[Config, str], Config]
 
@@ -70,6 +71,18 @@ def _send_memory(config: Config, value: str) -> Config:
     )
 
 
+def _fast_open(config: Config, value: str) -> Config:
+    """Linux's bits: client, server, and who may leave cookies and socket options out."""
+    bits = number_of(value)
+    return config.replace(
+        fast_open_client=bits & 1 != 0,
+        fast_open_server=bits & 2 != 0,
+        fast_open_sends_cookie=bits & 4 == 0,
+        fast_open_needs_cookie=bits & 0x200 == 0,
+        fast_open_every_listener=bits & 0x400 != 0,
+    )
+
+
 _FREEBSD: Final[dict[str, Change]] = {
     "net.inet.tcp.rfc1323": _switch("window_scale", "timestamps"),
     "net.inet.tcp.sack.enable": _switch("sack"),
@@ -100,6 +113,10 @@ _FREEBSD: Final[dict[str, Change]] = {
     "net.inet.tcp.delayed_ack": _switch("delayed_ack"),
     "net.inet.tcp.ecn.enable": _word("ecn", ("off", "on", "accept", "accurate", "accurate-accept")),
     "net.inet.tcp.ecn.maxretries": _amount("ecn_syn_retries"),
+    "net.inet.tcp.fastopen.client_enable": _switch("fast_open_client"),
+    "net.inet.tcp.fastopen.server_enable": _switch("fast_open_server"),
+    "net.inet.tcp.fastopen.acceptany": _switched_off("fast_open_needs_cookie"),
+    "net.inet.tcp.fastopen.path_disable_time": _amount("fast_open_refused_for", SECOND),
 }
 _LINUX: Final[dict[str, Change]] = {
     "net.ipv4.tcp_timestamps": _switch("timestamps"),
@@ -128,13 +145,14 @@ _LINUX: Final[dict[str, Change]] = {
     "net.ipv4.tcp_ecn_fallback": lambda config, value: config.replace(
         ecn_syn_retries=0 if number_of(value) else 255
     ),
+    "net.ipv4.tcp_fastopen": _fast_open,
+    "net.ipv4.tcp_fastopen_blackhole_timeout_sec": _amount("fast_open_blackhole_timeout", SECOND),
 }
 _FIXED: Final[dict[str, tuple[str, ...]]] = {
     "net.inet.tcp.hostcache.purgenow": ("1",),
     "net.inet.tcp.blackhole": ("0",),
     "net.inet.tcp.syncookies": ("0", "1"),
     "net.inet.tcp.syncookies_only": ("0",),
-    "net.inet.tcp.fastopen.client_enable": ("0",),
     "net.inet.tcp.tolerate_missing_ts": ("0",),
     "net.inet.tcp.udp_tunneling_port": ("0",),
     "net.ipv4.tcp_syncookies": ("0", "1"),
@@ -146,12 +164,29 @@ _HARMLESS: Final = frozenset(
         "net.ipv4.tcp_early_retrans",
         "net.ipv4.tcp_recovery", "net.ipv4.tcp_tso_win_divisor", "net.ipv4.tcp_ecn_option",
         "net.ipv4.tcp_pacing_ss_ratio", "net.ipv4.tcp_pacing_ca_ratio",
-        "net.ipv4.tcp_notsent_lowat", "net.ipv4.tcp_fastopen", "net.ipv4.tcp_fastopen_key",
+        "net.ipv4.tcp_notsent_lowat", "net.ipv4.tcp_fastopen_cookies",
         "net.ipv4.tcp_min_tso_segs",
     )
 )  # fmt: skip
 """What a system's profile sets for its own machinery. A script that is about one of them will say
 so by failing, as it asks for something on the wire."""
+
+
+_FORGETTING: Final = ("net.inet.tcp.fastopen.client_enable", "net.ipv4.tcp_fastopen_cookies")
+"""Settings that make these systems forget every cookie when they are set to 0."""
+
+
+def _keys(value: str) -> bytes:
+    """Return the octets of Linux's tcp_fastopen_key: four words, hyphens between, maybe twice."""
+    try:
+        words = [int(word, 16) for key in value.split(",") for word in key.split("-")]
+        return b"".join([word.to_bytes(4, "little") for word in words])
+    except (ValueError, OverflowError):
+        raise Unknown(f"the key {value}") from None
+
+
+_STATISTICS: Final = {"TcpExtOutOfWindowIcmps": Stop.ICMP_IGNORED}
+"""Names of Linux's counters, and ours."""
 
 
 class System(Commands):
@@ -170,19 +205,37 @@ class System(Commands):
             self._count(states["state"], states["mine"] is not None, int(states["count"]), line)
         elif drop is not None and state_named(drop[1]) is TIME_WAIT:
             self._drop_time_waits()
+        elif line.startswith("nstat"):
+            self._statistics(line)
         else:
             super()._other(line)
+
+    def _statistics(self, line: str) -> None:
+        """`nstat`, or `nstat | grep NAME`: has it been counted?"""
+        _, _, name = line.partition("grep ")
+        stop = _STATISTICS.get(name.strip())
+        if name and stop is None:
+            raise Unknown(f"the command {line!r}")
+        if stop is not None and not self.calls.stage.stack.counters.stops[stop]:
+            raise Mismatch("the count differs", line, "0")
 
     def set(self, name: str, value: str) -> None:
         stack = self.calls.stage.stack
         change = _FREEBSD.get(name) or _LINUX.get(name)
-        if change is not None:
+        if name in _FORGETTING and value == "0":
+            self._forget_peers()
+        if name == "net.ipv4.tcp_fastopen_key":
+            stack.fast_open.keys = _keys(value)
+        elif change is not None:
             stack.config = change(stack.config, value)
         elif name in _FIXED:
             if value not in _FIXED[name]:
                 raise Unknown(f"{name}={value}")
         elif name not in _HARMLESS:
             raise Unknown(f"the sysctl {name}")
+
+    def _forget_peers(self) -> None:
+        self.calls.stage.stack.fast_open.forget()
 
     # the table of connections
 

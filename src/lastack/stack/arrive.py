@@ -385,12 +385,19 @@ def _listen(
     slot = host.create(local, remote, interface, listener.config, listener, hops, now, old)
     child = slot.connection
     host.counters.opened_passively += 1
+    early, child.tcb.fast_open = host.fast_open.syn_arrives(
+        listener, host.config, segment, local, remote, now
+    )
+    child.tcb.early = early
     listener.born(child)
     try:
         if old is not None:
             return child.reopen(segment, now), slot
         child.open_passive(now)
-        return child.segment_arrives(segment, now), slot
+        stop = child.segment_arrives(segment, now)
+        if early:
+            host.child_is_early(slot, listener)
+        return stop, slot
     except Exception as error:
         return host.broken(slot, error, now), slot
 

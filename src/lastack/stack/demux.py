@@ -31,16 +31,18 @@ class Slot:
 
     `places` are its times in the schedule, latest first. `listener` is set until the connection has
     been accepted; `reopens` while it is a SYN that may yet turn out to be an old duplicate for an
-    entry of the TIME-WAIT table. `path` is made at the first segment out and dropped whenever what
-    it was made from changes. `told_mtu` is the path's MTU as the stack has last told it to the
-    connection. `hops` is the source route of its packets (RFC 9293 3.9.2.1), and
-    `routed` says that the user has given it: then no packet of the peer's changes it.
+    entry of the TIME-WAIT table. `early` is the listener whose bound on Fast Open a child counts
+    against, accepted or not, while it is in SYN-RECEIVED. `path` is made at the first segment out
+    and dropped whenever what it was made from changes. `told_mtu` is the path's MTU as the stack
+    has last told it to the connection. `hops` is the source route of its packets (RFC 9293
+    3.9.2.1), and `routed` says that the user has given it: then no packet of the peer's changes it.
     """
 
     key: bytes
     connection: Connection
     path: Path | None
     listener: Listener | None
+    early: Listener | None
     queued: bool
     noticed: bool
     reopens: bool
@@ -54,6 +56,7 @@ class Slot:
         self.connection = connection
         self.path = None
         self.listener = listener
+        self.early = None
         self.queued = False
         self.noticed = False
         self.reopens = False

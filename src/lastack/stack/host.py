@@ -5,20 +5,19 @@ and the facade, `stack.Stack`. Nothing here looks at a clock, and nothing ever g
 connections: a connection that changed is settled at once, by itself.
 """
 
-from collections import OrderedDict, deque
-from collections.abc import Callable
+import errno
+from collections import deque
 from typing import Final
 
 from lastack.chance import Random
-from lastack.stack.counters import Counters
 from lastack.stack.demux import Demux, Slot, key_of
+from lastack.stack.fast_open import FastOpens
 from lastack.stack.fragments import Fragments
-from lastack.stack.ip import Path, encode
 from lastack.stack.isn import SequenceNumbers
-from lastack.stack.listener import Keeper, Listener, Listeners
-from lastack.stack.mtus import PathMtus
+from lastack.stack.listener import Listener, Listeners
+from lastack.stack.outbox import Outbox
 from lastack.stack.ports import Ports
-from lastack.stack.routes import Interface, Routes
+from lastack.stack.routes import Interface
 from lastack.stack.schedule import Schedule
 from lastack.stack.time_waits import TimeWaits
 from lastack.tcp.config import Config
@@ -26,85 +25,59 @@ from lastack.tcp.connection import Connection
 from lastack.tcp.events import Event, StateChanged
 from lastack.tcp.states import CLOSED, LISTEN, SYN_RECEIVED, TIME_WAIT, Cause, State, transition
 from lastack.tcp.time_wait import TimeWait
-from lastack.units import SECOND
 from lastack.wire.address import Endpoint
-from lastack.wire.packet import Packet
-from lastack.wire.segment import Segment
 from lastack.wire.seq import add, le
 from lastack.wire.stop import Stop
 
-MOST_REPLIES: Final = 256
-"""Packets of the stack's own (resets, echo replies ...) that wait to be pulled, at most."""
 MOST_EVENTS: Final = 1024
 """Events kept for whoever collects them; the oldest go first (`keep_events`)."""
-MOST_PATHS: Final = 1024
-"""Paths kept for connections to come; those in use live on in their connections."""
 _NOTICED: Final = 1024
 _BEYOND: Final = 250_000
 """How far behind the old connection's last octet a reopened one begins: a second of the clock."""
 _HEADERS: Final = 120
 """Room for the longest IPv6 or IPv4 header and TCP header in front of a super-segment."""
 
-Trace = Callable[[int, str, Connection | None, Segment, State, Stop | None], None]
-"""Called with (now, "in" or "out", connection, segment, state before, stop)."""
 
-
-class Host(Keeper):
+class Host(Outbox):
     """Everything that one host knows; see `lastack.stack.stack.Stack` for what it does."""
 
-    config: Config
-    routes: Routes
     numbers: SequenceNumbers
+    fast_open: FastOpens
     ports: Ports
     demux: Demux
     listeners: Listeners
     schedule: Schedule
     time_wait_table: TimeWaits
     fragments: Fragments
-    mtus: PathMtus
-    replies: deque[Packet]
     ready: deque[Slot]
     turn: int
     noticed: list[Slot]
     noticed_listeners: list[Listener]
-    paths: OrderedDict[bytes, Path]
-    counters: Counters
-    trace: Trace | None
-    ident: int
     outgoing: int
     looping: bool
     _events: deque[Event]
     _next_number: int
-    _budget_second: int
-    _budget_used: int
     _most_noticed: int
 
     def __init__(self, interfaces: list[Interface], config: Config, random: Random) -> None:
-        self.config = config
-        self.routes = Routes(interfaces)
+        super().__init__(interfaces, config)
         self.numbers = SequenceNumbers(random)
+        self.fast_open = FastOpens(self.numbers.key)
         self.ports = Ports(config.ports, random)
         self.demux = Demux()
         self.listeners = Listeners()
         self.schedule = Schedule(self.demux)
         self.time_wait_table = TimeWaits()
         self.fragments = Fragments()
-        self.mtus = PathMtus()
-        self.replies = deque()
         self.ready = deque()
         self.turn = 0
         self.noticed = []
         self.noticed_listeners = []
-        self.paths = OrderedDict()
-        self.counters = Counters()
-        self.trace = None
-        self.ident = random.getrandbits(16)
         self.outgoing = 0
         self.looping = False
+        self.ident = random.getrandbits(16)
         self._events = deque(maxlen=MOST_EVENTS)
         self._next_number = 0
-        self._budget_second = -1
-        self._budget_used = 0
         self._most_noticed = _NOTICED
 
     # connections come, change and go
@@ -187,6 +160,11 @@ class Host(Keeper):
         """Collect what a connection has to tell: events, notices, the end of its handshake."""
         connection = slot.connection
         if connection.tcb.events:
+            if connection.tcb.fast_open is not None:
+                self.fast_open.look(connection.tcb, now)
+            if slot.early is not None and connection.state is not SYN_RECEIVED:
+                slot.early.early.over(connection.error == errno.ECONNRESET, now)
+                slot.early = None
             self._events.extend(connection.take_events())
         if slot.listener is not None:
             self._settle_child(slot, slot.listener, connection.state, now)
@@ -205,13 +183,26 @@ class Host(Keeper):
         ]
         self._most_noticed = 2 * len(self.noticed) + _NOTICED
 
+    def child_is_early(self, slot: Slot, listener: Listener) -> None:
+        """A Fast Open child: it can be accepted now, its handshake goes on (RFC 7413 4.2.2)."""
+        slot.early = listener
+        listener.early.begun()
+        self._grown(slot.connection, listener)
+
+    def _grown(self, child: Connection, listener: Listener) -> None:
+        if not listener.notices:
+            self.noticed_listeners.append(listener)
+        listener.grown(child)
+
     def _settle_child(self, slot: Slot, listener: Listener, state: State, now: int) -> None:
         """See whether a child has finished its handshake, or has ended before anybody took it."""
         if state is SYN_RECEIVED:
             return
         child = slot.connection
         if state is CLOSED or state is LISTEN or (state is TIME_WAIT and slot.reopens):
-            listener.gone(child)
+            kept = state is CLOSED and child.config.keep_reset_children
+            if not kept or child.number in listener.children:
+                listener.gone(child)
             slot.listener = None
             return
         if slot.reopens:
@@ -220,9 +211,7 @@ class Host(Keeper):
             if entry is not None:
                 self.time_wait_over(entry, Cause.ABORT, now)
         if child.number in listener.children:
-            if not listener.notices:
-                self.noticed_listeners.append(listener)
-            listener.grown(child)
+            self._grown(child, listener)
 
     def retire(self, slot: Slot, now: int) -> bool:
         """Take a connection that has nothing more to send out of the table, if it is over.
@@ -320,43 +309,7 @@ class Host(Keeper):
             if not listener.binding_lent:
                 self.ports.release(listener.binding)
 
-    # packets of the stack's own
-
-    def path_of(self, slot: Slot) -> Path | None:
-        """Return the connection's path, made when there is none; None without a route any more."""
-        if slot.path is None:
-            connection = slot.connection
-            # MUST-45: the address that the connection began with, whatever the route says.
-            local, remote = connection.local.address, connection.remote.address
-            slot.path = self.path(local, remote, connection.config, slot.hops)
-        return slot.path
-
-    def path(
-        self, source: bytes, destination: bytes, config: Config, hops: tuple[bytes, ...] = ()
-    ) -> Path | None:
-        """Return the path from an address of ours to another host, None without a route.
-
-        Connections between the same two addresses share it.
-        """
-        discovers = 1 <= config.path_mtu_discovery <= 2
-        if discovers and destination in self.mtus.fragmented:
-            discovers = False
-        key = b"".join((source, destination, bytes((config.ttl, config.dscp, discovers))))
-        found = self.paths.get(key)
-        if found is not None and not hops:
-            return found
-        interface = self.routes.towards(destination)
-        if interface is None:
-            return None
-        loops = self.routes.is_ours(destination)
-        found = Path(
-            interface, source, destination, config.ttl, config.dscp, discovers, hops, loops
-        )
-        if not hops:
-            if len(self.paths) >= MOST_PATHS:
-                self.paths.popitem(last=False)
-            self.paths[key] = found
-        return found
+    # the paths of connections
 
     def path_carries(self, slot: Slot, mtu: int, now: int) -> None:
         """A connection has believed that the path to its peer carries `mtu` octets, no more."""
@@ -383,54 +336,6 @@ class Host(Keeper):
         mode = tcb.config.path_mtu_discovery
         if mtu != tcb.mtu and (mtu > tcb.mtu or 1 <= mode <= 3):
             connection.path_mtu_is(mtu, now)
-
-    def next_ident(self, count: int) -> int:
-        """Return an IPv4 identification with `count` - 1 more behind it that nobody else gets."""
-        ident = self.ident
-        self.ident = (ident + count) & 0xFFFF
-        return ident
-
-    def reply(
-        self,
-        source: bytes,
-        destination: bytes,
-        segment: Segment,
-        now: int,
-        hops: tuple[bytes, ...] = (),
-        config: Config | None = None,
-    ) -> None:
-        """Queue a segment that no connection sends: from one address of ours to another host.
-
-        `config` is that of the socket it is about, for TTL and DSCP.
-        """
-        path = self.path(source, destination, config or self.config, hops)
-        if path is None:
-            return
-        if self.queue(encode(path, segment, self.next_ident(1))):
-            self.counters.segments_out += 1
-            if segment.flags & 4:
-                self.counters.resets_sent += 1
-            if self.trace is not None:
-                self.trace(now, "out", None, segment, CLOSED, None)
-
-    def queue(self, packet: Packet) -> bool:
-        """Queue a packet of the stack's own; False when too many wait already."""
-        if len(self.replies) >= MOST_REPLIES:
-            self.counters.replies_dropped += 1
-            return False
-        self.replies.append(packet)
-        return True
-
-    def may_answer(self, now: int) -> bool:
-        """Return whether one more reset or ICMP error may be sent in this second, and count it."""
-        second = now // SECOND
-        if second != self._budget_second:
-            self._budget_second = second
-            self._budget_used = 0
-        if self._budget_used >= self.config.max_resets:
-            return False
-        self._budget_used += 1
-        return True
 
     def keep_events(self, most: int) -> None:
         """Keep this many events for the next `take_events`; a user who comes rarely wants more."""

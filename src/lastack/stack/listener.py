@@ -9,6 +9,7 @@ whose handshake is not over are half-open, the others wait to be accepted. Each 
 - a child whose handshake ends while the accept queue is full keeps its place among the half-open
   ones, and moves up when somebody is accepted: nothing that was acknowledged is lost;
 - a child that is reset before it was accepted leaves its queue;
+- a Fast Open child may be accepted at once; how many of them are half-open is counted (`early`);
 - when the listener closes, the children that nobody has accepted are reset.
 """
 
@@ -17,6 +18,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from enum import IntEnum
 
+from lastack.stack.early import EarlyChildren
 from lastack.stack.ports import Binding
 from lastack.tcp.config import Config
 from lastack.tcp.connection import Connection
@@ -73,6 +75,7 @@ class Listener:
     closed: bool
     children: OrderedDict[int, Connection]
     waiting: OrderedDict[int, Connection]
+    early: EarlyChildren
     keeper: Keeper
     binding: Binding | None
     binding_lent: bool
@@ -101,6 +104,7 @@ class Listener:
         self.binding_lent = False
         self.children = OrderedDict()
         self.waiting = OrderedDict()
+        self.early = EarlyChildren()
 
     def accept(self) -> Connection | None:
         """Return the connection that has waited longest, None when none does."""

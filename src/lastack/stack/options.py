@@ -42,10 +42,17 @@ TCP_KEEPINTVL: Final = 5
 TCP_KEEPCNT: Final = 6
 TCP_SYNCNT: Final = 7
 TCP_LINGER2: Final = 8
+TCP_DEFER_ACCEPT: Final = 9
 TCP_INFO: Final = 11
 TCP_QUICKACK: Final = 12
 TCP_CONGESTION: Final = 13
 TCP_USER_TIMEOUT: Final = 18
+TCP_FASTOPEN: Final = 23
+TCP_SAVE_SYN: Final = 27
+TCP_SAVED_SYN: Final = 28
+TCP_FASTOPEN_CONNECT: Final = 30
+TCP_FASTOPEN_KEY: Final = 33
+TCP_FASTOPEN_NO_COOKIE: Final = 34
 TCP_KEEPINIT: Final = 128
 """FreeBSD's alone, under its number there."""
 TCP_NOOPT: Final = 0x10008
@@ -63,6 +70,7 @@ MSG_PEEK: Final = 0x2
 MSG_DONTWAIT: Final = 0x40
 MSG_NOSIGNAL: Final = 0x4000
 MSG_MORE: Final = 0x8000
+MSG_FASTOPEN: Final = 0x20000000
 SHUT_RD: Final = 0
 SHUT_WR: Final = 1
 SHUT_RDWR: Final = 2
@@ -203,6 +211,7 @@ def pack_info(info: ConnectionInfo) -> bytes:
         (1 if info.timestamps else 0)
         | (2 if info.sack else 0)
         | (4 if info.snd_scale is not None and info.snd_scale >= 0 else 0)
+        | (32 if info.syn_data else 0)
     )
     scales = (max(info.snd_scale or 0, 0) & 0xF) | (max(info.rcv_scale or 0, 0) & 0xF) << 4
     head = (

@@ -10,12 +10,21 @@ import errno
 
 from lastack.errors import LastackError, error_for
 from lastack.stack import options
-from lastack.stack.options import MSG_MORE, MSG_OOB, MSG_PEEK, SHUT_RD, SHUT_RDWR, SHUT_WR
+from lastack.stack.options import (
+    MSG_FASTOPEN,
+    MSG_MORE,
+    MSG_OOB,
+    MSG_PEEK,
+    SHUT_RD,
+    SHUT_RDWR,
+    SHUT_WR,
+)
 from lastack.stack.ports import Binding
 from lastack.stack.socket_options import SocketOptions, Value, get_option, set_option
 from lastack.stack.stack import Stack
 from lastack.tcp.config import Config
 from lastack.tcp.connection import Connection
+from lastack.tcp.opening import FastOpen
 from lastack.tcp.states import CLOSED, FIN_WAIT_2, SYN_RECEIVED, SYN_SENT, TIME_WAIT
 from lastack.units import SECOND
 from lastack.wire.address import Endpoint
@@ -122,18 +131,24 @@ class TcpSocket(SocketOptions):
 
         Raises EINPROGRESS when it has begun, EALREADY while it lasts; then returns once for a
         connection that stands, and EISCONN from then on (that is Linux's way). One that failed
-        raises its error and leaves the socket unconnected.
+        raises its error and leaves the socket unconnected. With TCP_FASTOPEN_CONNECT, where a
+        cookie is known, returns at once: the SYN waits for the first data.
         """
         self._must_be_open()
         if self.listener is not None:
             raise error_for(errno.EISCONN)
         connection = self.connection
         if connection is None:
-            self._begin(now, remote)
+            wanted = self.config.fast_open_connect and self.stack.config.fast_open_client
+            part = self._begin(now, remote, wanted)
+            if part is not None and part.limit:
+                part.waits = True
+                self._connecting = False
+                return
             raise error_for(errno.EINPROGRESS, str(remote))
         if not self._connecting:
             raise error_for(errno.EISCONN)
-        if connection.state is SYN_SENT or connection.state is SYN_RECEIVED:
+        if _is_opening(connection):
             raise error_for(errno.EALREADY)
         self._connecting = False
         if connection.state is CLOSED:
@@ -150,26 +165,34 @@ class TcpSocket(SocketOptions):
             return error.errno or 0
         return 0
 
-    def _begin(self, now: int, remote: Endpoint) -> None:
+    def _begin(self, now: int, remote: Endpoint, fast_open: bool) -> FastOpen | None:
         self._must_fit(remote.address)
         if not any(remote.address):  # as Linux has it: "this host"
             remote = Endpoint(self.stack.any_address(self._width), remote.port)
-        self.connection = self.stack.connect(remote, now, self.bound, self.config, self.hops)
+        connection = self.stack.connect(remote, now, self.bound, self.config, self.hops, fast_open)
+        self.connection = connection
         if self.cork:
-            self.connection.cork = True
+            connection.cork = True
         self._connecting = True
         self._read_shut = False
+        return connection.tcb.fast_open
 
     # data
 
-    def send(self, now: int, data: Buffer, flags: int = 0) -> int:
+    def send(self, now: int, data: Buffer, flags: int = 0, to: Endpoint | None = None) -> int:
         """Queue octets to be sent and return how many were taken; MSG_OOB makes the last urgent.
 
+        MSG_FASTOPEN also connects, to `to`, and takes as many as the SYN carries (RFC 7413 4.2.1);
+        it raises EINPROGRESS where it carries none, and EALREADY while that lasts.
         Raises EAGAIN when none could be, EPIPE after shutdown or the end, ENOTCONN before the
         beginning, and once the error that ended the connection.
         """
+        if flags & MSG_FASTOPEN or self._syn_waits or (to is not None and self.connection is None):
+            if self._opens_by_sending(flags):
+                return self._send_first(now, data, flags, to)
+            flags &= ~MSG_FASTOPEN
         connection = self._connected()
-        if connection.state is SYN_SENT or connection.state is SYN_RECEIVED:
+        if _is_opening(connection):
             raise error_for(errno.EAGAIN)
         code = self.take_error()
         if code:
@@ -179,6 +202,51 @@ class TcpSocket(SocketOptions):
         if taken == 0 and len(data):
             raise error_for(errno.EAGAIN)
         return taken
+
+    def _opens_by_sending(self, flags: int) -> bool:
+        """Return whether a send is to open the connection; raises where that cannot be."""
+        self._must_be_open()
+        if flags & MSG_FASTOPEN and not self.stack.config.fast_open_client:
+            raise error_for(errno.EOPNOTSUPP, "Fast Open is off")
+        connection = self.connection
+        if connection is None:
+            return bool(flags & MSG_FASTOPEN) or self.config.implied_connect
+        if self._syn_waits:
+            return True
+        if _is_opening(connection):
+            raise error_for(errno.EALREADY)
+        return False
+
+    def _send_first(self, now: int, data: Buffer, flags: int, to: Endpoint | None) -> int:
+        """Connect, with the first data on the SYN where a cookie is known."""
+        all_at_once = not flags & MSG_FASTOPEN and self.connection is None
+        if self.connection is None:
+            if to is None:
+                raise error_for(errno.EINVAL, "no address")
+            fast_open = bool(flags & MSG_FASTOPEN) or self.config.fast_open_backlog > 0
+            part = self._begin(now, to, fast_open and self.stack.config.fast_open_client)
+        else:
+            part = self.connection.tcb.fast_open
+        connection = self._connected()
+        self._connecting = True
+        room = part.limit if part is not None else 0
+        if part is not None:
+            part.waits = False
+        taken = 0
+        if all_at_once:
+            taken = connection.send(data, now)
+        elif room and len(data):
+            taken = connection.send(memoryview(data)[:room], now)
+        self.stack.wake(connection, now)
+        if not taken:
+            raise error_for(errno.EINPROGRESS)
+        return taken
+
+    @property
+    def _syn_waits(self) -> bool:
+        connection = self.connection
+        part = connection.tcb.fast_open if connection is not None else None
+        return part is not None and part.waits
 
     def recv(self, now: int, limit: int, flags: int = 0) -> bytes:
         """Return up to `limit` octets, b"" at the end of the stream; MSG_PEEK leaves them there.
@@ -195,7 +263,7 @@ class TcpSocket(SocketOptions):
             if not urgent:
                 raise error_for(errno.EAGAIN, "the urgent octet is on its way")
             return urgent
-        if connection.state is SYN_SENT or connection.state is SYN_RECEIVED:
+        if _is_opening(connection):
             raise error_for(errno.EAGAIN)
         if limit == 0:
             return b""
@@ -284,7 +352,7 @@ class TcpSocket(SocketOptions):
         """Whether `send` would not raise EAGAIN, or a connect has come to its end."""
         connection = self.connection
         if connection is None or connection.state is SYN_SENT:
-            return False
+            return self._syn_waits
         return connection.writable or connection.state is CLOSED
 
     @property
@@ -343,3 +411,9 @@ class TcpSocket(SocketOptions):
         if self.connection is None:
             raise error_for(errno.ENOTCONN)
         return self.connection
+
+
+def _is_opening(connection: Connection) -> bool:
+    """Return whether its user has to wait for the end of the handshake."""
+    state = connection.state
+    return state is SYN_SENT or (state is SYN_RECEIVED and not connection.tcb.early)

@@ -125,11 +125,14 @@ class Stack(Host):
         local: Endpoint | None = None,
         config: Config | None = None,
         hops: tuple[bytes, ...] = (),
+        fast_open: bool = False,
     ) -> Connection:
         """Open a connection actively (RFC 9293 3.10.1); it is in SYN-SENT when this returns.
 
         `local` may leave the address b"" or all zeroes and the port 0: the stack chooses. `hops`
-        is an IPv4 source route (MUST-51). Raises EADDRNOTAVAIL for an address that is not ours, a
+        is an IPv4 source route (MUST-51). With `fast_open` the SYN carries what `send` is given
+        before the first segment is pulled, where a cookie is known; `tcb.fast_open.limit` says how
+        many octets (RFC 7413). Raises EADDRNOTAVAIL for an address that is not ours, a
         remote port of 0, or when no port is free; ENETUNREACH without a route; EADDRINUSE when
         the connection exists already.
         """
@@ -151,6 +154,9 @@ class Stack(Host):
             here = Endpoint(address, self._ephemeral(address, remote))
         slot = self.create(here, remote, route.interface, config or self.config, None, hops, now)
         self.counters.opened_actively += 1
+        if fast_open:
+            tcb = slot.connection.tcb
+            tcb.fast_open = self.fast_open.syn_leaves(tcb, self.config, now)
         slot.connection.open_active(now)
         self.settle(slot, now)
         return slot.connection

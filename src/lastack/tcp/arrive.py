@@ -153,7 +153,7 @@ def _is_repeated_syn(tcb: Tcb, segment: Segment) -> bool:
     if not segment.flags & ACK:
         tcb.syn_owed = True
         return True
-    if tcb.passive or segment.ack != tcb.snd.nxt:
+    if tcb.passive or not (lt(tcb.snd.iss, segment.ack) and le(segment.ack, tcb.snd.nxt)):
         return False
     segment.flags &= ~(SYN | ECE | CWR)  # on a SYN-ACK they echo no mark
     segment.seq = add(segment.seq, 1)
@@ -224,9 +224,9 @@ def second_check_reset(tcb: Tcb, segment: Segment, now: int) -> Stop:
     if config.rfc5961 and config.exact_reset and segment.seq != tcb.rcv.nxt:
         wish_challenge(tcb, now)
         return Stop.RST_NOT_EXACT
-    if state is SYN_RECEIVED and tcb.passive:  # MUST-11
+    if state is SYN_RECEIVED and tcb.passive and not tcb.early:  # MUST-11
         _return_to_listen(tcb, Cause.RESET_OF_PASSIVE, segment, now)
-    elif state is SYN_RECEIVED:
+    elif state is SYN_RECEIVED and not tcb.early:
         end_with(tcb, Cause.RESET, errno.ECONNREFUSED, now, segment)
     elif (state is CLOSING or state is LAST_ACK) and not config.reset_always_told:
         end_with(tcb, Cause.RESET, 0, now, segment)
@@ -250,7 +250,7 @@ def _return_to_listen(tcb: Tcb, cause: Cause, segment: Segment, now: int) -> Non
 
 def fourth_check_syn(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
     """A SYN on a connection that has one: challenge ACK (RFC 5961 4.2, RFC 9293 3.10.7.4)."""
-    if tcb.state is SYN_RECEIVED and tcb.passive:
+    if tcb.state is SYN_RECEIVED and tcb.passive and not tcb.early:
         _return_to_listen(tcb, Cause.SYN, segment, now)
         return Stop.SYN_IN_WINDOW
     if not (tcb.config.rfc5961 and tcb.config.challenge_syn):

@@ -301,7 +301,7 @@ class Connection:
         tcb = self.tcb
         if tcb.state is CLOSED or tcb.snd.fin_queued:
             return True
-        return tcb.state >= ESTABLISHED and is_roomy(tcb)
+        return (tcb.state >= ESTABLISHED or tcb.early) and is_roomy(tcb)
 
     @property
     def available(self) -> int:
@@ -386,4 +386,5 @@ class Connection:
             timers=tcb.timers.running(now),
             error=tcb.error,
             opened_passively=tcb.passive,
+            syn_data=tcb.syn_data_taken,
         )

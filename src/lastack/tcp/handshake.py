@@ -2,7 +2,7 @@
 
 import errno
 
-from lastack.tcp import syn
+from lastack.tcp import fast_open, syn
 from lastack.tcp.acks import sample_echo
 from lastack.tcp.receive import trimmed
 from lastack.tcp.replies import wish_reset
@@ -10,7 +10,7 @@ from lastack.tcp.states import TIME_WAIT, Cause
 from lastack.tcp.tcb import READABLE, Tcb, end_with, enter
 from lastack.units import NEVER
 from lastack.wire.segment import ABSENT, ACK, RST, SYN, Segment
-from lastack.wire.seq import add, diff, gt, le
+from lastack.wire.seq import add, between, diff, gt, le
 from lastack.wire.stop import Stop
 
 
@@ -38,7 +38,9 @@ def arrives_in_listen(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
     tcb.snd.wnd = segment.window
     tcb.snd.max_wnd = segment.window
     tcb.snd.wl1 = segment.seq
-    if segment.length and tcb.config.syn_data and segment.length <= tcb.rcv.room:
+    if tcb.early:
+        fast_open.data_of_syn_arrives(tcb, segment)
+    elif segment.length and tcb.config.syn_data and segment.length <= tcb.rcv.room:
         # Kept, acknowledged, and given to the user once the handshake is complete.
         tcb.rcv.deliver(trimmed(segment.parts, 0, segment.length))
         tcb.rcv.edge = tcb.rcv.nxt
@@ -60,6 +62,9 @@ def arrives_in_syn_sent(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
                 return Stop.BAD_RST_IN_SYN_SENT
             wish_reset(tcb, segment)
             return Stop.BAD_ACK_IN_SYN_SENT
+        if tcb.config.echo_in_syn_ack_checked and _echo_is_not_ours(tcb, segment, now):
+            wish_reset(tcb, segment)
+            return Stop.BAD_ECHO_IN_SYN_SENT
         acceptable = True
     if flags & RST:
         if not acceptable:
@@ -77,7 +82,7 @@ def arrives_in_syn_sent(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
     if not acceptable:
         # Simultaneous open (MUST-10): our SYN goes again, now as a SYN-ACK.
         tcb.syn_owed = True
-        if 0 < segment.length <= min(tcb.rcv.room, 65535):
+        if tcb.config.syn_data and 0 < segment.length <= min(tcb.rcv.room, 65535):
             # Text is queued until the connection is established.
             data = trimmed(segment.parts, 0, segment.length)
             tcb.rcv.keep(tcb.rcv.nxt, data, tcb.config.reassembly_blocks)
@@ -85,16 +90,27 @@ def arrives_in_syn_sent(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
         tcb.begin_sending()
         return None
     tcb.begin_sending()
-    _our_syn_is_acknowledged(tcb, segment, now)
+    fast_open.syn_ack_arrives(tcb, segment)
+    _our_syn_is_acknowledged(tcb, segment, segment.ack, now)
     enter(tcb, Cause.SYN_ACK, now, segment)
     tcb.ack_now = True
     return None
 
 
-def _our_syn_is_acknowledged(tcb: Tcb, segment: Segment, now: int) -> None:
+def _echo_is_not_ours(tcb: Tcb, segment: Segment, now: int) -> bool:
+    """Return whether a timestamp is echoed that no SYN of ours can have had."""
+    if segment.ts_ecr == ABSENT or segment.ts_ecr == 0 or not tcb.sent.spans:
+        return False
+    first = tcb.timestamp(tcb.sent.spans[0].first_sent_at)
+    return not between(segment.ts_ecr, first, add(tcb.timestamp(now), 1))
+
+
+def _our_syn_is_acknowledged(tcb: Tcb, segment: Segment, ack: int, now: int) -> None:
+    """Our SYN, and what else is before `ack`, has arrived."""
     sent = tcb.sent
-    sent.acknowledged(segment.ack, now)
-    tcb.snd.advance(segment.ack)
+    sent.acknowledged(ack, now)
+    tcb.bytes_acked += diff(ack, tcb.snd.iss) - 1
+    tcb.snd.advance(ack)
     if sent.rtt >= 0 and not sent.resent_acked:
         tcb.rtt.sample(sent.rtt, tcb.config)
     elif tcb.ts_on and segment.ts_ecr != ABSENT:
@@ -110,6 +126,10 @@ def _our_syn_is_acknowledged(tcb: Tcb, segment: Segment, now: int) -> None:
     tcb.retries = 0
     tcb.timers.retransmit = NEVER
     tcb.timers.user_timeout = NEVER
+    if sent.spans:
+        tcb.timers.retransmit = now + tcb.rtt.rto
+        tcb.begin_user_timeout(now)
+        fast_open.data_was_left_out(tcb)
     tcb.heard_at = now
     if tcb.syn_owed:
         # It has come before ours was sent (again): what is left of a SYN-ACK is its ACK.
@@ -123,7 +143,7 @@ def our_syn_ack_is_acknowledged(tcb: Tcb, segment: Segment, now: int) -> None:
     tcb.snd.max_wnd = tcb.snd.wnd
     tcb.snd.wl1 = segment.seq
     tcb.snd.wl2 = segment.ack
-    _our_syn_is_acknowledged(tcb, segment, now)
+    _our_syn_is_acknowledged(tcb, segment, add(tcb.snd.iss, 1), now)
     enter(tcb, Cause.ACK_OF_SYN, now, segment)
     rcv = tcb.rcv
     before = rcv.nxt

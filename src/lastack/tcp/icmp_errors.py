@@ -39,7 +39,8 @@ def icmp_arrives(
     if error is IcmpError.TOO_BIG:
         return _too_big(tcb, mtu, now)
     opening = state is SYN_SENT or state is SYN_RECEIVED
-    if error is IcmpError.HARD and (opening or tcb.config.icmp_aborts_synchronized):
+    hard = error is IcmpError.HARD or (opening and tcb.config.soft_errors_end_opening)
+    if hard and (opening or tcb.config.icmp_aborts_synchronized):
         end_with(tcb, Cause.ICMP_HARD_ERROR, number, now)  # SHLD-26
         return Stop.ICMP_TAKEN
     # MUST-56: never abort for a soft one; SHLD-25, MUST-47: tell the user.
@@ -76,6 +77,9 @@ def path_mtu_is(tcb: Tcb, mtu: int, now: int) -> None:
         tcb.search.size = 0
     tcb.set_path()
     tcb.advise(Advice.PATH_MTU, mtu, now)
+    if tcb.fast_open is not None and tcb.fast_open.carried and tcb.state is SYN_SENT:
+        tcb.syn_owed = True  # it was our SYN's data that did not fit: again at once, without
+        return
     if tcb.mss >= before or tcb.recovery is None:
         return
     for span in tcb.sent.spans:

@@ -71,3 +71,5 @@ class ConnectionInfo:
     # how it stands and ended
     error: int = 0
     opened_passively: bool | None = None
+    syn_data: bool | None = None
+    """Data rode on the SYN and was taken (RFC 7413)."""

@@ -5,7 +5,7 @@ In this order: answers out of turn, SYN, what is lost, new data and FIN, probes,
 
 from typing import Final
 
-from lastack.tcp import ecn, mtu_probing, pacing, sampling, syn
+from lastack.tcp import ecn, fast_open, mtu_probing, pacing, sampling, syn
 from lastack.tcp.ecn_state import NONE
 from lastack.tcp.header import make, options_of, room_for_data
 from lastack.tcp.sent import Sent
@@ -34,11 +34,11 @@ def next_segment(tcb: Tcb, now: int) -> Segment | None:
     if state is CLOSED or state is LISTEN:
         return None
     if tcb.syn_owed:
-        return _synchronize(tcb, now)
+        return None if fast_open.syn_waits(tcb) else _synchronize(tcb, now)
     if state is SYN_SENT:
         return None
     segment: Segment | None = None
-    if state is not TIME_WAIT and state is not SYN_RECEIVED:
+    if state is not TIME_WAIT and (state is not SYN_RECEIVED or tcb.early):
         segment = _data(tcb, now)
         if segment is None and tcb.probe_owed:
             segment = _probe(tcb, now)
@@ -64,9 +64,11 @@ def wants_output(tcb: Tcb) -> bool:
     state = tcb.state
     if state is CLOSED or state is LISTEN:
         return False
+    if tcb.syn_owed and fast_open.syn_waits(tcb):
+        return False
     if tcb.ack_now or tcb.syn_owed or tcb.duplicate_acks_owed > 0 or tcb.keepalive_owed:
         return True
-    if state is SYN_SENT or state is SYN_RECEIVED or state is TIME_WAIT:
+    if state is SYN_SENT or state is TIME_WAIT or (state is SYN_RECEIVED and not tcb.early):
         return False
     if tcb.probe_owed:
         return True
@@ -112,6 +114,9 @@ def _synchronize(tcb: Tcb, now: int) -> Segment:
     else:
         flags = SYN | ACK | ecn.syn_ack_flags(tcb)
     window = min(rcv.room, 65535)
+    options = syn.options(tcb, flags, now, fast_open.option_of_syn(tcb))
+    parts = _NO_PARTS
+    length = 0
     if sent.spans:
         if tcb.passive or not flags & ACK or sent.spans[0].retransmits:
             tcb.retransmissions += 1  # but not the SYN-ACK that a crossing SYN calls for
@@ -119,6 +124,12 @@ def _synchronize(tcb: Tcb, now: int) -> Segment:
     else:
         snd.nxt = snd.max = add(snd.iss, 1)
         sent.sent(snd.iss, snd.nxt, now, False)
+        parts = fast_open.data_of_syn(tcb)
+        if parts and tcb.fast_open is not None:
+            length = tcb.fast_open.carried
+            snd.nxt = snd.max = add(snd.iss, 1 + length)
+            sent.sent(add(snd.iss, 1), snd.nxt, now, length == snd.buffer.end)
+            tcb.bytes_sent += length
     ack = 0
     if flags & ACK:
         ack = rcv.nxt
@@ -137,7 +148,9 @@ def _synchronize(tcb: Tcb, now: int) -> Segment:
         flags,
         window,
         0,
-        syn.options(tcb, flags, now),
+        options,
+        parts,
+        length,
     )
 
 
@@ -232,6 +245,10 @@ def _more(tcb: Tcb, now: int) -> Segment | None:
         return None
     unsent = diff(snd.end, snd.nxt)
     flight = sent.in_flight
+    if tcb.early and snd.una == snd.iss:
+        flight -= 1  # the SYN that is under way takes no room
+    if tcb.quick_acks and tcb.ack_now and tcb.segments_sent - tcb.retransmissions == 1:
+        tcb.quick_acks = 0  # the handshake's last ACK rides on data: a dialogue, as Linux has it
     n = 0
     if tcb.search is not None:
         n = mtu_probing.begin_probe(tcb, unsent, flight, now)

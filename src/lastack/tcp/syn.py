@@ -26,8 +26,11 @@ def _options_tried(tcb: Tcb) -> bool:
     return 0 < tries <= tcb.retries
 
 
-def options(tcb: Tcb, flags: int, now: int) -> bytes:
-    """Return the option list of our SYN, or of our SYN-ACK: there, only what the peer offered."""
+def options(tcb: Tcb, flags: int, now: int, fast_open: bytes = b"") -> bytes:
+    """Return the option list of our SYN, or of our SYN-ACK: there, only what the peer offered.
+
+    `fast_open` is that option, without padding; it comes last, where there is room for it.
+    """
     config = tcb.config
     if not config.syn_options:
         return b""
@@ -47,8 +50,9 @@ def options(tcb: Tcb, flags: int, now: int) -> bytes:
         if timestamps:
             out += (b"\x04\x02" if sack else b"\x01\x01") + stamps
         elif sack:
-            out += b"\x04\x02\x00\x00"  # MUST-69: behind the end of the list stand zeros
-        return out
+            out += b"\x04\x02"
+        out += fast_open if len(out) + len(fast_open) <= 40 else b""
+        return out + bytes(-len(out) % 4)  # MUST-69: behind the end of the list stand zeros
     out = mss
     if timestamps:
         out += (b"\x04\x02" if sack else b"\x01\x01") + stamps
@@ -56,6 +60,8 @@ def options(tcb: Tcb, flags: int, now: int) -> bytes:
         out += b"\x01\x01\x04\x02"
     if scale:
         out += bytes((1, 3, 3, shift))
+    if fast_open and len(out) + len(fast_open) <= 40:
+        out += fast_open + b"\x01" * (-len(fast_open) % 4)
     return out
 
 

@@ -12,6 +12,7 @@ from lastack.tcp.congestion import CONTROLLERS, CongestionController, initial_wi
 from lastack.tcp.ecn_state import Ecn
 from lastack.tcp.events import Advice, Advised, Event, Notice, StateChanged
 from lastack.tcp.mtu_search import MtuSearch
+from lastack.tcp.opening import FastOpen
 from lastack.tcp.pacer import Pacer
 from lastack.tcp.receive import ReceiveHalf
 from lastack.tcp.recovery import LossRecovery, NewRenoRecovery
@@ -108,6 +109,11 @@ class Tcb:
     # What the user has said.
     passive: bool = False
     reopened: bool = False
+    fast_open: FastOpen | None = None
+    early: bool = False
+    """A Fast Open child (RFC 7413 4.2.2): its user has it before the handshake is over."""
+    syn_data_taken: bool = False
+    """All data of the SYN, ours or the peer's, was taken."""
     orphan: bool = False
     """The user has closed and gone; nobody will read or be told."""
     read_closed: bool = False
@@ -278,7 +284,10 @@ class Tcb:
 
         What an ICMP error says of the path away from here does not change it (RFC 1191 3.1).
         """
-        mss = self.first_mtu - self.headers
+        mtu = self.first_mtu
+        if self.config.path_bounds_offer and self.mtu < mtu:
+            mtu = self.mtu
+        mss = mtu - self.headers
         if 0 < self.config.mss_limit < mss:
             mss = self.config.mss_limit
         return mss

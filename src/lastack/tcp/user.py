@@ -93,7 +93,7 @@ def raise_pending(tcb: Tcb) -> None:
 def available(tcb: Tcb) -> int:
     """Return how many octets a RECEIVE could return now, not counting urgent data out of line."""
     rcv = tcb.rcv
-    queued = rcv.queued if tcb.state is not SYN_RECEIVED else 0
+    queued = rcv.queued if tcb.state is not SYN_RECEIVED or tcb.early else 0
     if queued and rcv.urgent and not tcb.config.urgent_inline:
         place = diff(rcv.up, rcv.read_seq) - 1
         if 0 <= place < queued:
@@ -120,7 +120,7 @@ def receive(tcb: Tcb, limit: int, now: int, peek: bool) -> bytes:
         if state is LISTEN or (state is CLOSED and tcb.snd.nxt == tcb.snd.iss):
             raise error_for(errno.ENOTCONN)
         return b""
-    if state is SYN_RECEIVED:
+    if state is SYN_RECEIVED and not tcb.early:
         return b""  # text of a SYN waits for ESTABLISHED (3.10.3)
     skip = 0
     if not rcv.urgent:
@@ -178,7 +178,7 @@ def shutdown_write(tcb: Tcb, now: int) -> None:
     snd = tcb.snd
     if state is LISTEN or state is SYN_SENT:
         enter(tcb, Cause.CLOSE, now)
-    elif state is SYN_RECEIVED and snd.buffer.end > snd.buffer.start:
+    elif state is SYN_RECEIVED and snd.buffer.end > snd.buffer.start and not tcb.early:
         tcb.close_wanted = True  # queued until ESTABLISHED
     elif state is SYN_RECEIVED or state is ESTABLISHED or state is CLOSE_WAIT:
         snd.fin_queued = True

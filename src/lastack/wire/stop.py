@@ -46,6 +46,7 @@ class Stop(IntEnum):
     NO_SYN_IN_SYN_SENT = 52
     BAD_ACK_IN_SYN_RECEIVED = 53
     REPEATED_SYN = 54
+    BAD_ECHO_IN_SYN_SENT = 55
     # synchronized states
     OUT_OF_WINDOW = 60
     OLD_TIMESTAMP = 61
@@ -111,6 +112,7 @@ SENTENCES: dict[Stop, str] = {
     Stop.BAD_RST_IN_SYN_SENT: "a reset in SYN-SENT that does not acknowledge our SYN",
     Stop.NO_SYN_IN_SYN_SENT: "neither SYN nor RST in SYN-SENT (RFC 9293 3.10.7.3)",
     Stop.BAD_ACK_IN_SYN_RECEIVED: "acknowledges what was not sent in SYN-RECEIVED: a reset",
+    Stop.BAD_ECHO_IN_SYN_SENT: "echoes a timestamp that SYN-SENT has not sent: a reset",
     Stop.REPEATED_SYN: "the SYN came again: SYN-ACK is sent again",
     Stop.OUT_OF_WINDOW: "outside the receive window: answered by an ACK (RFC 9293 3.10.7.4 first)",
     Stop.OLD_TIMESTAMP: "an old timestamp: PAWS (RFC 7323 5.3)",
