@@ -227,33 +227,39 @@ class CaptureReader:
 
     def _blocks(self) -> Iterator[Record]:
         """Read the blocks of a pcapng file."""
-        source = self._source
         order = "<"
-        while source.have(1):
-            source.need(12, "a block's header")
-            kind, size = struct.unpack_from(order + "II", source.buffer, source.at)
-            if kind == _SECTION_HEADER:
-                order = self._order()
-                size = struct.unpack_from(order + "I", source.buffer, source.at + 4)[0]
-                self._first = len(self.interfaces)
-            if size < 12 or size % 4:
-                raise CaptureError(f"damaged: a block of {size} octets", source.offset())
-            if kind not in (_INTERFACE, _ENHANCED_PACKET, _SIMPLE_PACKET, _OBSOLETE_PACKET):
-                source.skip_far(size)
-                continue
-            if size > _MOST:
-                raise CaptureError(f"damaged: a block of {size} octets", source.offset())
-            source.need(size, "a block")
-            start, end = source.at + 8, source.at + size - 4
-            if struct.unpack_from(order + "I", source.buffer, end)[0] != size:
-                raise CaptureError("damaged: a block's two lengths differ", source.offset())
-            if kind == _INTERFACE:
-                self._interface(order, start, end)
-                source.skip(size)
-                continue
+        while self._source.have(1):
+            order, record = self._one_block(order)
+            if record is not None:
+                yield record
+
+    def _one_block(self, order: str) -> tuple[str, Record | None]:
+        """Read the next block; return the byte order from now on, and the packet in it if any."""
+        source = self._source
+        source.need(12, "a block's header")
+        kind, size = struct.unpack_from(order + "II", source.buffer, source.at)
+        if kind == _SECTION_HEADER:
+            order = self._order()
+            size = struct.unpack_from(order + "I", source.buffer, source.at + 4)[0]
+            self._first = len(self.interfaces)
+        if size < 12 or size % 4:
+            raise CaptureError(f"damaged: a block of {size} octets", source.offset())
+        if kind not in (_INTERFACE, _ENHANCED_PACKET, _SIMPLE_PACKET, _OBSOLETE_PACKET):
+            source.skip_far(size)
+            return order, None
+        if size > _MOST:
+            raise CaptureError(f"damaged: a block of {size} octets", source.offset())
+        source.need(size, "a block")
+        start, end = source.at + 8, source.at + size - 4
+        if struct.unpack_from(order + "I", source.buffer, end)[0] != size:
+            raise CaptureError("damaged: a block's two lengths differ", source.offset())
+        record: Record | None = None
+        if kind == _INTERFACE:
+            self._interface(order, start, end)
+        else:
             record = self._record(kind, order, start, end)
-            source.skip(size)
-            yield record
+        source.skip(size)
+        return order, record
 
     def _order(self) -> str:
         """Return the byte order of the section that begins here."""

@@ -1,0 +1,1 @@
+"""Captures and kernels: what others' connections do, in the same terms as our own."""

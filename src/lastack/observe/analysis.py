@@ -1,0 +1,240 @@
+"""What a segment is beside the ones before it, in Wireshark's words and with its exact meanings.
+
+The words and their rules are those of Wireshark 4's TCP analysis, so that a count here can be laid
+beside a count there; where a rule is a guess of that program's, it is the same guess. Times are
+nanoseconds, `window` the 16 bits as they stand in the header.
+"""
+
+from enum import IntFlag
+from typing import Final
+
+from mypy_extensions import i64
+
+from lastack.observe.infer import ACK, FIN, RST, SYN, distance
+from lastack.units import MS
+
+
+class Remark(IntFlag):
+    """What there is to say of a segment."""
+
+    RETRANSMISSION = 1
+    FAST_RETRANSMISSION = 2
+    SPURIOUS_RETRANSMISSION = 4
+    OUT_OF_ORDER = 8
+    LOST_SEGMENT = 16
+    """The previous segment was not captured."""
+    ACK_LOST_SEGMENT = 32
+    """It acknowledges a segment that was not captured."""
+    DUPLICATE_ACK = 64
+    KEEP_ALIVE = 128
+    KEEP_ALIVE_ACK = 256
+    ZERO_WINDOW = 512
+    ZERO_WINDOW_PROBE = 1024
+    ZERO_WINDOW_PROBE_ACK = 2048
+    WINDOW_FULL = 4096
+    WINDOW_UPDATE = 8192
+
+    def __str__(self) -> str:
+        return ", ".join(name.lower().replace("_", " ") for name, one in _NAMED if one & self)
+
+
+_NAMED: Final = tuple(Remark.__members__.items())
+_RETRANSMISSION: Final = 1
+_FAST: Final = 2
+_SPURIOUS: Final = 4
+_OUT_OF_ORDER: Final = 8
+_LOST: Final = 16
+_ACK_LOST: Final = 32
+_DUPLICATE: Final = 64
+_KEEP_ALIVE: Final = 128
+_KEEP_ALIVE_ACK: Final = 256
+_ZERO_WINDOW: Final = 512
+_PROBE: Final = 1024
+_PROBE_ACK: Final = 2048
+_FULL: Final = 4096
+_UPDATE: Final = 8192
+
+_ENDS: Final = SYN | FIN | RST
+_NONE: Final = -1
+_FAST_WITHIN: Final = 20 * MS
+_OUT_OF_ORDER_WITHIN: Final = 3 * MS
+
+
+class Track:
+    """What is remembered of one direction for the next comparison.
+
+    `counts` has one number for each bit of Remark. `scale` is the shift of the windows it offers,
+    -1 as long as that is not known.
+    """
+
+    nxt: i64
+    nxt_at: i64
+    contiguous: i64
+    ack: i64
+    ack_at: i64
+    window: i64
+    scale: i64
+    duplicates: i64
+    remarks: i64
+    timed: i64
+    """Behind the segment whose round trip is being measured, -1 when none is."""
+    timed_at: i64
+    rtt_least: i64
+    rtt_most: i64
+    rtt_sum: i64
+    rtts: i64
+    counts: list[int]
+
+    def __init__(self) -> None:
+        self.nxt = _NONE
+        self.nxt_at = 0
+        self.contiguous = _NONE
+        self.ack = _NONE
+        self.ack_at = 0
+        self.window = _NONE
+        self.scale = _NONE
+        self.duplicates = 0
+        self.remarks = 0
+        self.timed = _NONE
+        self.timed_at = 0
+        self.rtt_least = 0
+        self.rtt_most = 0
+        self.rtt_sum = 0
+        self.rtts = 0
+        self.counts = []
+
+    def count(self, remark: Remark) -> int:
+        """Return how many segments of this direction had that remark."""
+        place = int(remark).bit_length() - 1
+        return self.counts[place] if place < len(self.counts) else 0
+
+
+def remarks_on(
+    me: Track,
+    peer: Track,
+    flags: i64,
+    seq: i64,
+    ack: i64,
+    window: i64,
+    length: i64,
+    now: i64,
+    first_rtt: i64,
+) -> i64:
+    """Compare a segment with what was; return its Remark bits and remember it.
+
+    `first_rtt` is the duration of the handshake, 0 when it was not seen.
+    """
+    behind = (seq + length) & 0xFFFFFFFF
+    if flags & (SYN | FIN):
+        behind = (behind + 1) & 0xFFFFFFFF
+    found = _of_windows_and_acks(me, peer, flags, seq, ack, window, length)
+    if ack != me.ack:
+        me.duplicates = 0
+    elif found & _DUPLICATE:
+        me.duplicates += 1
+    if flags & ACK:
+        if peer.contiguous != _NONE and distance(ack, peer.contiguous) > 0:
+            found |= _ACK_LOST
+            peer.contiguous = peer.nxt
+        if peer.timed != _NONE and distance(ack, peer.timed) >= 0:
+            _round_trip(peer, now)
+    if me.nxt != _NONE and (length or flags & (SYN | FIN)) and distance(seq, me.nxt) < 0:
+        if not found & _KEEP_ALIVE:
+            found |= _sent_again(me, peer, flags, seq, behind, length, now, first_rtt)
+    if not found & _PROBE:
+        if me.nxt == _NONE or distance(behind, me.nxt) > 0:
+            me.nxt = behind
+            me.nxt_at = now
+            if me.timed == _NONE and (length or flags & (SYN | FIN)):
+                me.timed = behind
+                me.timed_at = now
+        if me.contiguous == _NONE or seq == me.contiguous:
+            me.contiguous = me.nxt
+    me.window = window
+    me.ack = ack
+    me.ack_at = now
+    me.remarks = found
+    if found:
+        _count(me, found)
+    return found
+
+
+def _of_windows_and_acks(
+    me: Track, peer: Track, flags: i64, seq: i64, ack: i64, window: i64, length: i64
+) -> i64:
+    """Everything that does not ask whether the text has been sent before."""
+    found: i64 = 0
+    if length == 1 and seq == me.nxt and peer.window == 0:
+        return _PROBE
+    ends = flags & _ENDS
+    if window == 0 and not ends:
+        found |= _ZERO_WINDOW
+    if me.nxt != _NONE and not flags & RST and distance(seq, me.nxt) > 0:
+        found |= _LOST
+    if ends:
+        return found
+    if length <= 1 and me.nxt != _NONE and seq == (me.nxt - 1) & 0xFFFFFFFF:
+        found |= _KEEP_ALIVE
+    if length:
+        if peer.scale != _NONE and peer.ack > 0:
+            edge = (peer.ack + (peer.window << peer.scale)) & 0xFFFFFFFF
+            if (seq + length) & 0xFFFFFFFF == edge:
+                found |= _FULL
+        return found
+    if seq != me.nxt:
+        return found
+    if ack == me.ack:
+        if window and window != me.window:
+            return found | _UPDATE
+        if window and peer.remarks & _KEEP_ALIVE:
+            return found | _KEEP_ALIVE_ACK
+        if window:
+            return found | _DUPLICATE
+    if window == 0 and me.window == 0 and peer.remarks & _PROBE:
+        if ack == me.ack or ack == (me.ack + 1) & 0xFFFFFFFF:
+            return found | _PROBE_ACK
+    return found
+
+
+def _sent_again(
+    me: Track,
+    peer: Track,
+    flags: i64,
+    seq: i64,
+    behind: i64,
+    length: i64,
+    now: i64,
+    first_rtt: i64,
+) -> i64:
+    """Its sequence number is not new: sent again, or overtaken on the way?"""
+    me.timed = _NONE  # Karn: what is measured may be acknowledged for either transmission
+    if peer.duplicates >= 2 and peer.ack == seq and now - peer.ack_at < _FAST_WITHIN:
+        return _FAST
+    if length and peer.ack > 0 and distance(behind, peer.ack) <= 0:
+        return _SPURIOUS
+    within = first_rtt or _OUT_OF_ORDER_WITHIN
+    if now - me.nxt_at < within and behind != me.nxt and not flags & SYN:
+        return _OUT_OF_ORDER
+    return _RETRANSMISSION
+
+
+def _round_trip(peer: Track, now: i64) -> None:
+    rtt = now - peer.timed_at
+    peer.timed = _NONE
+    if not peer.rtts or rtt < peer.rtt_least:
+        peer.rtt_least = rtt
+    if rtt > peer.rtt_most:
+        peer.rtt_most = rtt
+    peer.rtt_sum += rtt
+    peer.rtts += 1
+
+
+def _count(me: Track, found: i64) -> None:
+    if not me.counts:
+        me.counts = [0] * len(Remark)
+    place: i64 = 0
+    while found:
+        if found & 1:
+            me.counts[place] += 1
+        found >>= 1
+        place += 1

@@ -1,0 +1,136 @@
+"""One connection of a capture: its two ends, and what one more segment changes."""
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from lastack.observe.analysis import Track, remarks_on
+from lastack.observe.ends import CLOSED, ESTABLISHED, TIME_WAIT, UNKNOWN, End
+from lastack.observe.infer import ACK, FIN, RST, SYN, begin, distance, segment_passes
+
+_SYN_FIN_RST: Final = SYN | FIN | RST
+
+
+class Flow:
+    """A connection: `a` is the end whose segment was seen first, `b` the other.
+
+    `key` is a's address, b's address, a's port, b's port as they stand in the headers: 12 or 36
+    octets. `first` and `last` are nanoseconds, `handshake` the time from the first SYN to the ACK
+    that ended it, 0 if that was not seen. `steady` says that both ends are ESTABLISHED beyond
+    doubt, so that a plain segment cannot change that. `unseen` counts acknowledgments of octets
+    that were not captured.
+    """
+
+    number: int
+    key: bytes
+    a: End
+    b: End
+    track_a: Track
+    track_b: Track
+    first: i64
+    last: i64
+    handshake: i64
+    steady: bool
+    unseen: i64
+
+    def __init__(self, number: int, key: bytes, now: i64) -> None:
+        self.number = number
+        self.key = key
+        self.a = End()
+        self.b = End()
+        self.track_a = Track()
+        self.track_b = Track()
+        self.first = now
+        self.last = now
+        self.handshake = 0
+        self.steady = False
+        self.unseen = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether neither end holds the connection open any more."""
+        return not (self.a.states | self.b.states) & ~(CLOSED | TIME_WAIT)
+
+    def syn_options(self, from_a: bool, answer: bool, scale: i64) -> None:
+        """Note the window scale of a SYN or SYN-ACK, -1 where it has none (RFC 7323 2.2)."""
+        me = self.track_a if from_a else self.track_b
+        peer = self.track_b if from_a else self.track_a
+        me.scale = scale
+        if answer and (scale < 0 or peer.scale < 0):
+            # Only with both is there scaling.
+            me.scale = 0
+            if peer.scale != UNKNOWN or peer.nxt != UNKNOWN:
+                peer.scale = 0
+
+    def segment_seen(
+        self,
+        from_a: bool,
+        flags: i64,
+        seq: i64,
+        ack: i64,
+        window: i64,
+        length: i64,
+        now: i64,
+        packet: i64,
+    ) -> i64:
+        """Take in one segment and return the Remark bits; `length` is of its text on the wire."""
+        if from_a:
+            me, peer, track, other = self.a, self.b, self.track_a, self.track_b
+        else:
+            me, peer, track, other = self.b, self.a, self.track_b, self.track_a
+        self.last = now
+        if not self.steady or flags & _SYN_FIN_RST:
+            if not me.states:
+                begin(me, peer, flags)
+            if not self.handshake and flags & (SYN | RST | ACK) == ACK and not me.octets:
+                if peer.isn != UNKNOWN and me.isn != UNKNOWN and self.first:
+                    self.handshake = now - self.first
+            segment_passes(me, peer, flags, seq, ack, length, window, now, packet)
+            self.steady = (
+                me.states == ESTABLISHED
+                and peer.states == ESTABLISHED
+                and me.pending + peer.pending == 0
+            )
+        remarks = remarks_on(track, other, flags, seq, ack, window, length, now, self.handshake)
+        me.packets += 1
+        me.octets += length
+        me.last = now
+        if not flags & RST:
+            if flags & (SYN | FIN):
+                length += (flags & SYN) // SYN + (flags & FIN)
+            _note_sent(me, seq, length)
+            if flags & ACK:
+                self._note_acked(me, peer, ack)
+        return remarks
+
+    def _note_acked(self, me: End, peer: End, ack: i64) -> None:
+        if me.ack != UNKNOWN and distance(ack, me.ack) <= 0:
+            return
+        me.ack = ack
+        if peer.nxt == UNKNOWN or distance(ack, peer.nxt) > 0:
+            self.unseen += 1
+            peer.nxt = ack
+            peer.hole = UNKNOWN
+        elif peer.hole != UNKNOWN and distance(ack, peer.hole) > 0:
+            peer.hole = UNKNOWN
+
+
+def _note_sent(me: End, seq: i64, length: i64) -> None:
+    """Move `nxt`, and see whether something before it is missing."""
+    end = (seq + length) & 0xFFFFFFFF
+    if me.nxt == UNKNOWN:
+        me.nxt = end
+        return
+    ahead = distance(seq, me.nxt)
+    if ahead == 0:
+        me.nxt = end
+        return
+    if ahead > 0:
+        if me.hole == UNKNOWN:
+            me.hole = me.nxt
+        me.nxt = end
+        return
+    if me.hole != UNKNOWN and distance(seq, me.hole) <= 0 and distance(end, me.hole) > 0:
+        me.hole = UNKNOWN
+    if distance(end, me.nxt) > 0:
+        me.nxt = end

@@ -1,0 +1,336 @@
+"""In which state is each end after a segment has passed, why, and how sure is that?
+
+A segment says something of both ends. Of its sender, because only some states send such a thing
+and because its ACK says what had arrived there: that is known. Of the one it is sent to, because it
+will arrive: that is presumed, until a segment of that end shows that it did (ACKED), or that it had
+not when the segment was sent (REFUTED). Every step is a row of the transition table.
+"""
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from lastack.observe.ends import (
+    CLOSED,
+    CLOSING,
+    ESTABLISHED,
+    FIN_WAIT_1,
+    FIN_WAIT_2,
+    HAS_THE_PEERS_FIN,
+    LAST_ACK,
+    LISTEN,
+    MAY_SEND_DATA,
+    NOWHERE,
+    SYN_RECEIVED,
+    SYN_SENT,
+    SYNCHRONIZED,
+    UNKNOWN,
+    Change,
+    End,
+    Evidence,
+    action,
+    arrival,
+)
+from lastack.tcp.states import Cause
+from lastack.units import MS
+
+FIN: Final = 0x01
+SYN: Final = 0x02
+RST: Final = 0x04
+ACK: Final = 0x10
+
+_SENT: Final = Evidence.SENT
+_ACKED: Final = Evidence.ACKED
+_PRESUMED: Final = Evidence.PRESUMED
+_REFUTED: Final = Evidence.REFUTED
+
+_LACKS_THE_FIN: Final = ESTABLISHED | FIN_WAIT_1 | FIN_WAIT_2
+_ROUND_TRIP: Final = 200 * MS
+"""For so long after a reset passed may segments come that were sent before it arrived."""
+
+
+def distance(a: i64, b: i64) -> i64:
+    """Return how far sequence number a is after b, from -2**31 to 2**31 - 1."""
+    return ((a - b + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+
+
+def segment_passes(
+    me: End,
+    peer: End,
+    flags: i64,
+    seq: i64,
+    ack: i64,
+    length: i64,
+    window: i64,
+    now: i64,
+    packet: i64,
+) -> None:
+    """Take in one segment from `me` to `peer` as the capture shows it.
+
+    `length` is of the text alone; `window` the 16 bits; `now` nanoseconds; `packet` its number.
+    """
+    if me.pending:
+        _settle(me, peer, flags, seq, ack, length, now, packet)
+    if flags & RST:
+        _reset_is_sent(me, peer, flags, now, packet)
+        _reset_arrives(me, peer, flags, seq, ack, now, packet)
+        return
+    if flags & SYN:
+        _syn_is_sent(me, peer, flags, seq, ack, now, packet)
+    else:
+        _is_sent(me, peer, flags, seq, ack, length, now, packet)
+    if flags & ACK and peer.fin != UNKNOWN and not me.states & ~_LACKS_THE_FIN:
+        if distance(ack, peer.fin) >= 0:
+            _step(me, Cause.FIN, arrival(me.states, Cause.FIN), _ACKED, now, packet)
+    if flags & FIN:
+        me.fins += 1
+    if flags & FIN and me.fin == UNKNOWN:
+        _step(me, Cause.CLOSE, action(me.states, Cause.CLOSE), _SENT, now, packet)
+        me.fin = (seq + length + 1) & 0xFFFFFFFF
+    _arrives(me, peer, flags, seq, ack, length, now, packet)
+
+
+def begin(me: End, peer: End, flags: i64) -> None:
+    """Give both ends the states from which their first segment can come."""
+    if flags & SYN and not flags & ACK:
+        me.states, peer.states = CLOSED, LISTEN
+    elif flags & SYN:
+        # Its SYN was not captured: either it answers, or somebody else's address was used.
+        me.states, peer.states = LISTEN, SYN_SENT | CLOSED
+    elif flags & RST:
+        me.states, peer.states = SYNCHRONIZED | SYN_RECEIVED | CLOSED, SYNCHRONIZED | CLOSED
+    else:
+        me.states, peer.states = SYNCHRONIZED, SYNCHRONIZED
+    me.start, peer.start = me.states, peer.states
+
+
+# -- what a segment says of its sender ------------------------------------------------------------
+
+
+def _settle(
+    me: End,
+    peer: End,
+    flags: i64,
+    seq: i64,
+    ack: i64,
+    length: i64,
+    now: i64,
+    packet: i64,
+) -> None:
+    """What was presumed to have arrived here: has it, by this segment?"""
+    left: i64 = 0
+    again = False
+    for change in me.changes:
+        if change.evidence is not _PRESUMED:
+            continue
+        verdict = _arrived(me, change, flags, seq, ack, length, now)
+        if verdict > 0:
+            change.evidence = _ACKED
+            change.proof = packet
+        elif verdict < 0:
+            change.evidence = _REFUTED
+            change.proof = packet
+            if change.cause is Cause.FIN:
+                me.refuted += 1
+            again = True
+        else:
+            left += 1
+    me.pending = left
+    if again:
+        _walk_again(me)
+
+
+def _arrived(me: End, change: Change, flags: i64, seq: i64, ack: i64, length: i64, now: i64) -> int:
+    """Return 1 when its own segment shows that the cause had arrived, -1 that it had not, or 0."""
+    cause = change.cause
+    if flags & RST:
+        if cause is Cause.SYN and flags & ACK and ack == change.threshold:
+            return -1  # it answers the SYN with a reset: nobody listened
+        return 1 if cause is Cause.RESET else 0
+    reached = flags & ACK != 0 and distance(ack, change.threshold) >= 0
+    if cause is Cause.FIN:
+        if reached:
+            return 1
+        return -1 if flags & ACK else 0
+    if cause is Cause.SYN_ACK and flags & SYN:
+        return -1  # its SYN again; or a SYN-ACK, which answers a SYN without ACK
+    if cause is Cause.SYN or cause is Cause.SYN_ACK:
+        if reached:
+            return 1
+        return -1 if flags & SYN else 0
+    if cause is Cause.ACK_OF_SYN:
+        if flags & SYN:
+            return -1  # the SYN-ACK again
+        return 1 if length or flags & FIN or reached else 0
+    if cause is Cause.ACK_OF_FIN:
+        if flags & FIN:
+            return -1  # the FIN again
+        return 1 if flags & ACK and distance(ack, change.threshold) > 0 else 0
+    if cause is Cause.RESET:
+        # It goes on as if nothing had been: what it had sent before apart, it was not believed.
+        return -1 if now - change.time > _ROUND_TRIP else 0
+    return 0
+
+
+def _walk_again(end: End) -> None:
+    """Something was refuted: go the way from the start without it."""
+    states = end.start
+    for change in end.changes:
+        if change.evidence is _REFUTED:
+            continue
+        after = arrival(states, change.cause)
+        if change.evidence is _SENT:
+            after = action(states, change.cause) or after
+        change.before = states
+        change.after = after
+        states = after
+    end.states = states
+
+
+def _step(
+    end: End,
+    cause: Cause,
+    after: i64,
+    evidence: Evidence,
+    now: i64,
+    packet: i64,
+    threshold: i64 = UNKNOWN,
+) -> None:
+    """Write a step down, if it is one."""
+    if after == end.states or after == NOWHERE:
+        return
+    end.changes.append(Change(now, packet, end.states, after, cause, evidence, threshold))
+    end.states = after
+    if evidence is _PRESUMED:
+        end.pending += 1
+
+
+def _syn_is_sent(me: End, peer: End, flags: i64, seq: i64, ack: i64, now: i64, packet: i64) -> None:
+    if me.states & SYNCHRONIZED:
+        return  # an old duplicate, or an end that has forgotten the connection
+    me.isn = seq
+    if flags & ACK:
+        if me.states & (LISTEN | SYN_SENT):
+            _step(me, Cause.SYN, action(me.states, Cause.SYN), _SENT, now, packet)
+    elif me.states & (CLOSED | LISTEN):
+        if not me.changes or me.changes[0].evidence is _REFUTED:
+            me.states = me.start = CLOSED
+        _step(me, Cause.ACTIVE_OPEN, SYN_SENT, _SENT, now, packet)
+        if peer.isn != UNKNOWN:
+            # Simultaneous open: the peer's SYN is still on its way.
+            behind = (peer.isn + 1) & 0xFFFFFFFF
+            _step(me, Cause.SYN, SYN_RECEIVED, _PRESUMED, now, packet, behind)
+
+
+def _is_sent(
+    me: End, peer: End, flags: i64, seq: i64, ack: i64, length: i64, now: i64, packet: i64
+) -> None:
+    """Any segment but a SYN or a reset."""
+    states = me.states
+    if states == SYN_SENT and flags & ACK and seq == (me.isn + 1) & 0xFFFFFFFF:
+        # The SYN-ACK was not captured, but it must have arrived.
+        _step(me, Cause.SYN_ACK, ESTABLISHED, _SENT, now, packet)
+    elif states == SYN_RECEIVED and length and flags & ACK and peer.packets == 0:
+        _step(me, Cause.ACK_OF_SYN, ESTABLISHED, _SENT, now, packet)
+    if states & (states - 1) == 0:
+        return
+    # Several states are possible: which of them send this?
+    news = length > 0 and (me.nxt == UNKNOWN or distance(seq, me.nxt) >= 0)
+    if news and me.nxt != UNKNOWN:
+        _narrow(me, MAY_SEND_DATA)
+        _narrow(peer, ~HAS_THE_PEERS_FIN)
+    elif length or flags & ACK:
+        _narrow(me, SYNCHRONIZED)
+
+
+def _narrow(end: End, mask: i64) -> None:
+    """Leave of the possible states those in `mask`, if any is."""
+    if end.states & mask:
+        end.states &= mask
+        if not end.changes:
+            end.start = end.states
+
+
+def _reset_is_sent(me: End, peer: End, flags: i64, now: i64, packet: i64) -> None:
+    """Whoever resets has no connection (any more)."""
+    if not me.reset_at:
+        me.reset_at = packet
+    if me.states == LISTEN and not me.changes:
+        me.states = me.start = CLOSED  # the SYN found nobody listening
+    elif me.states & ~(CLOSED | LISTEN):
+        _step(me, Cause.ABORT, CLOSED, _SENT, now, packet)
+
+
+# -- what it will do where it arrives -------------------------------------------------------------
+
+
+def _reset_arrives(
+    me: End, peer: End, flags: i64, seq: i64, ack: i64, now: i64, packet: i64
+) -> None:
+    """Is it exact (RFC 5961 3.2)? One that is not draws a challenge, and changes nothing."""
+    if peer.states == SYN_SENT:
+        if not flags & ACK or ack != peer.nxt:
+            return
+    elif peer.ack != UNKNOWN and seq != peer.ack:
+        # Behind everything captured is exact too, when the ACK of it has not been seen yet.
+        if me.nxt == UNKNOWN or seq != me.nxt or me.hole != UNKNOWN:
+            return
+    if peer.states & ~(CLOSED | LISTEN):
+        after = arrival(peer.states, Cause.RESET)
+        _step(peer, Cause.RESET, after, _PRESUMED, now, packet, seq)
+
+
+def _arrives(
+    me: End, peer: End, flags: i64, seq: i64, ack: i64, length: i64, now: i64, packet: i64
+) -> None:
+    """What the segment does at the other end once it is there: SYN, ACK, FIN, in that order."""
+    late = me.fin != UNKNOWN and peer.refuted > 0 and peer.refuted <= me.fins
+    if late and not length and not flags & FIN:
+        # The FIN was under way when the peer sent what refuted it: it comes before this one.
+        _fin_arrives(me, peer, now, packet)
+    states = peer.states
+    if flags & SYN:
+        _syn_arrives(me, peer, flags, seq, ack, now, packet)
+    elif flags & ACK:
+        if states & SYN_RECEIVED and peer.isn != UNKNOWN and _covers(ack, (peer.isn + 1)):
+            after = arrival(states, Cause.ACK_OF_SYN)
+            _step(peer, Cause.ACK_OF_SYN, after, _PRESUMED, now, packet, me.nxt)
+    if flags & ACK and peer.fin != UNKNOWN and ack == peer.fin:
+        if peer.states & (FIN_WAIT_1 | CLOSING | LAST_ACK):
+            after = arrival(peer.states, Cause.ACK_OF_FIN)
+            threshold = me.nxt if me.nxt != UNKNOWN else seq
+            _step(peer, Cause.ACK_OF_FIN, after, _PRESUMED, now, packet, threshold)
+    if flags & FIN or late:
+        _fin_arrives(me, peer, now, packet)
+
+
+def _fin_arrives(me: End, peer: End, now: i64, packet: i64) -> None:
+    if not peer.states & HAS_THE_PEERS_FIN and _whole(me, peer):
+        after = arrival(peer.states, Cause.FIN)
+        _step(peer, Cause.FIN, after, _PRESUMED, now, packet, me.fin)
+
+
+def _covers(ack: i64, number: i64) -> bool:
+    return distance(ack, number & 0xFFFFFFFF) >= 0
+
+
+def _whole(me: End, peer: End) -> bool:
+    """Return whether all before the FIN has been seen passing, or has been acknowledged."""
+    return me.hole == UNKNOWN or (peer.ack != UNKNOWN and distance(peer.ack, me.hole) > 0)
+
+
+def _syn_arrives(me: End, peer: End, flags: i64, seq: i64, ack: i64, now: i64, packet: i64) -> None:
+    states = peer.states
+    behind = (seq + 1) & 0xFFFFFFFF
+    if not flags & ACK:
+        if states & (LISTEN | SYN_SENT):
+            after = arrival(states, Cause.SYN)
+            _step(peer, Cause.SYN, after, _PRESUMED, now, packet, behind)
+        return
+    if states & SYN_SENT and (peer.isn == UNKNOWN or ack == (peer.isn + 1) & 0xFFFFFFFF):
+        after = arrival(states, Cause.SYN_ACK)
+        _step(peer, Cause.SYN_ACK, after, _PRESUMED, now, packet, behind)
+    elif states & SYN_RECEIVED and ack == (peer.isn + 1) & 0xFFFFFFFF:
+        # A simultaneous open: the SYN-ACK acknowledges our SYN.
+        after = arrival(states, Cause.ACK_OF_SYN)
+        _step(peer, Cause.ACK_OF_SYN, after, _PRESUMED, now, packet, behind)

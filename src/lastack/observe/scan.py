@@ -1,0 +1,155 @@
+"""The inner loop: from the octets of a capture to the flows, without an object for each packet.
+
+What most packets are (IPv4 without options or fragments in Ethernet or by itself, TCP) is read in
+place; all else goes to `frames`, which knows the rest of the world.
+"""
+
+from typing import Final
+
+from librt.strings import read_i16_be, read_i32_be
+from mypy_extensions import i64
+
+from lastack.observe.flow import Flow
+from lastack.observe.frames import Frames, Skipped
+from lastack.observe.infer import ACK, SYN
+from lastack.wire.batches import Batch
+
+_ETHERNET: Final = 1
+_RAW: Final = 101
+_IP4: Final = 0x0800
+_TCP: Final = 6
+_PLAIN: Final = 0x45
+_U32: Final = 0xFFFFFFFF
+
+
+class Scanner:
+    """The connections of a capture, by addresses and ports.
+
+    `packets` counts the captured packets, `segments` those that were TCP, `skipped` the others by
+    reason. `finished` holds connections whose addresses and ports another one has taken over, until
+    somebody takes them out.
+    """
+
+    flows: dict[bytes, Flow]
+    finished: list[Flow]
+    frames: Frames
+    packets: i64
+    segments: i64
+    number: i64
+    remarks: i64
+    """Of the last segment."""
+    skipped: list[int]
+
+    def __init__(self) -> None:
+        self.flows = {}
+        self.finished = []
+        self.frames = Frames()
+        self.packets = 0
+        self.segments = 0
+        self.number = 0
+        self.remarks = 0
+        self.skipped = [0] * (max(Skipped) + 1)
+
+    def batch(self, batch: Batch) -> None:
+        """Take in the packets of a batch."""
+        data = batch.data
+        starts, stops, times = batch.starts, batch.stops, batch.times
+        linktype: i64 = batch.linktype
+        count: i64 = len(starts)
+        i: i64 = 0
+        while i < count:
+            self.packet(data, starts[i], stops[i], linktype, times[i])
+            i += 1
+
+    def packet(self, data: bytes, start: i64, stop: i64, linktype: i64, now: i64) -> None:
+        """Take in the packet `data[start:stop]`, captured at `now`, nanoseconds."""
+        self.packets += 1
+        ip = start
+        if linktype == _ETHERNET:
+            ip += 14
+            if ip > stop or i64(read_i16_be(data, start + 12)) != _IP4:
+                self._other(data, start, stop, linktype, now)
+                return
+        elif linktype != _RAW:
+            self._other(data, start, stop, linktype, now)
+            return
+        if stop - ip < 40 or i64(data[ip]) != _PLAIN or i64(data[ip + 9]) != _TCP:
+            self._other(data, start, stop, linktype, now)
+            return
+        total = i64(read_i16_be(data, ip + 2)) & 0xFFFF
+        if total < 40 or i64(read_i16_be(data, ip + 6)) & 0x3FFF:
+            self._other(data, start, stop, linktype, now)
+            return
+        self._segment(data, ip + 20, stop, total - 20, data[ip + 12 : ip + 24], now)
+
+    def _other(self, data: bytes, start: i64, stop: i64, linktype: i64, now: i64) -> None:
+        if not self.frames.find_tcp(data, start, stop, linktype, now):
+            self.skipped[self.frames.found.skipped] += 1
+            return
+        found = self.frames.found
+        self._segment(found.data, found.start, found.stop, found.length, found.key, now)
+
+    def _segment(self, data: bytes, tcp: i64, stop: i64, total: i64, key: bytes, now: i64) -> None:
+        """Take in the segment at `tcp`; `total` octets of it were on the wire."""
+        length = total - (i64(data[tcp + 12]) >> 4) * 4
+        if length < 0 or length > total - 20:
+            self.skipped[Skipped.MALFORMED] += 1
+            return
+        flags = i64(data[tcp + 13])
+        flow = self.flows.get(key)
+        if flow is None or (flags & (SYN | ACK) == SYN and flow.over):
+            flow = self._open(key, now)
+        self.segments += 1
+        from_a = flow.key == key
+        if flags & SYN:
+            options = tcp + (i64(data[tcp + 12]) >> 4) * 4
+            scale = window_scale(data, tcp + 20, min(options, stop))
+            flow.syn_options(from_a, flags & ACK != 0, scale)
+        self.remarks = flow.segment_seen(
+            from_a,
+            flags,
+            i64(read_i32_be(data, tcp + 4)) & _U32,
+            i64(read_i32_be(data, tcp + 8)) & _U32,
+            i64(read_i16_be(data, tcp + 14)) & 0xFFFF,
+            length,
+            now,
+            self.packets,
+        )
+
+    def _open(self, key: bytes, now: i64) -> Flow:
+        """Begin a connection; one that had the same addresses and ports is over."""
+        old = self.flows.get(key)
+        if old is not None:
+            self.finished.append(old)
+        self.number += 1
+        flow = Flow(int(self.number), key, now)
+        self.flows[key] = flow
+        self.flows[reversed_key(key)] = flow
+        return flow
+
+
+def reversed_key(key: bytes) -> bytes:
+    """Return the key of the segments that go the other way."""
+    half = (len(key) - 4) // 2
+    ports = 2 * half
+    return key[half:ports] + key[:half] + key[ports + 2 :] + key[ports : ports + 2]
+
+
+def window_scale(data: bytes, at: i64, stop: i64) -> i64:
+    """Return the shift in the options of a SYN, data[at:stop], 14 at most; -1 without any."""
+    while at < stop:
+        kind = i64(data[at])
+        if kind == 0:
+            break
+        if kind == 1:
+            at += 1
+            continue
+        if at + 2 >= stop:
+            break
+        size = i64(data[at + 1])
+        if kind == 3 and size == 3:
+            return min(i64(data[at + 2]), 14)
+        if size < 2:
+            break
+        at += size
+    return -1
