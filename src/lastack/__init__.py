@@ -14,7 +14,9 @@ __version__ = "0.1.0"
 COMPILED: Final[bool] = not str(_seq.__file__).endswith(".py")
 
 _HOMES: Final[dict[str, str]] = {
+    "AckSample": "lastack.tcp.congestion",
     "Config": "lastack.tcp.config",
+    "CongestionController": "lastack.tcp.congestion",
     "Connection": "lastack.tcp.connection",
     "ConnectionInfo": "lastack.tcp.info",
     "Driver": "lastack.driver",
@@ -33,7 +35,9 @@ _HOMES: Final[dict[str, str]] = {
 
 __all__ = [
     "COMPILED",
+    "AckSample",
     "Config",
+    "CongestionController",
     "Connection",
     "ConnectionInfo",
     "Driver",

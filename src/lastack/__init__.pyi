@@ -11,6 +11,8 @@ from lastack.stack.routes import Interface as Interface
 from lastack.stack.stack import Stack as Stack
 from lastack.tcp.config import Config as Config
 from lastack.tcp.config import preset as preset
+from lastack.tcp.congestion import AckSample as AckSample
+from lastack.tcp.congestion import CongestionController as CongestionController
 from lastack.tcp.connection import Connection as Connection
 from lastack.tcp.info import ConnectionInfo as ConnectionInfo
 from lastack.tcp.states import State as State

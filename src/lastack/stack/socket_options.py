@@ -10,7 +10,7 @@ from lastack.stack.fast_open import KEY
 from lastack.stack.listener import Listener
 from lastack.stack.stack import Stack
 from lastack.tcp.config import Config
-from lastack.tcp.congestion import CONTROLLERS
+from lastack.tcp.congestion import controller_class
 from lastack.tcp.connection import Connection
 from lastack.tcp.states import CLOSED, SYN_SENT
 from lastack.units import NEVER, SECOND
@@ -245,17 +245,15 @@ def _get_info(socket: SocketOptions, now: int) -> Value:
 
 
 def _get_congestion(socket: SocketOptions, now: int) -> Value:
-    return socket.current().congestion.encode()
+    named = socket.current().congestion
+    return (named if isinstance(named, str) else named.__name__).encode()
 
 
 def _set_congestion(socket: SocketOptions, value: Value, now: int) -> None:
     if isinstance(value, int):
         raise error_for(errno.EINVAL, "the name of an algorithm")
     name = value.rstrip(b"\0").decode("ascii", "replace")
-    if name not in CONTROLLERS:
-        raise error_for(errno.ENOENT, f"{name!r} is not one of {', '.join(CONTROLLERS)}")
-    if socket.connection is not None and socket.connection.state not in (CLOSED, SYN_SENT):
-        raise error_for(errno.EBUSY, "the connection has chosen already")
+    controller_class(name)
     socket.change(socket.current().replace(congestion=name), now)
 
 

@@ -17,6 +17,7 @@ from lastack.stack.listener import Inspect, Listener
 from lastack.stack.ports import Binding
 from lastack.stack.routes import Interface, Route
 from lastack.tcp.config import Config
+from lastack.tcp.congestion import controller_class
 from lastack.tcp.connection import Connection
 from lastack.tcp.info import ConnectionInfo
 from lastack.tcp.states import Cause, State
@@ -134,8 +135,9 @@ class Stack(Host):
         before the first segment is pulled, where a cookie is known; `tcb.fast_open.limit` says how
         many octets (RFC 7413). Raises EADDRNOTAVAIL for an address that is not ours, a
         remote port of 0, or when no port is free; ENETUNREACH without a route; EADDRINUSE when
-        the connection exists already.
+        the connection exists already; ENOENT for a congestion controller that is not known.
         """
+        controller_class((config or self.config).congestion)
         if not 0 < remote.port < 65536:
             raise error_for(errno.EADDRNOTAVAIL, f"{remote} has no port")
         route = self.route_to(remote.address)
@@ -198,6 +200,7 @@ class Stack(Host):
         state, are no hindrance (MUST-42). Raises EADDRINUSE for a second listener of the same
         address and port, and EADDRNOTAVAIL.
         """
+        controller_class((config or self.config).congestion)
         address, port = local
         if not 0 <= port < 65536 or len(address) not in (0, 4, 16):
             raise error_for(errno.EINVAL, "no such endpoint")

@@ -117,9 +117,9 @@ class Config:
     """
     restart_after_idle: bool = True
     """RFC 5681 4.1: back to the initial window after an idle RTO (SHOULD)."""
-    congestion: str = "newreno"
-    """The congestion controller: `newreno`, `cubic`, `bbr`, `dctcp`, or one registered under a
-    name of its own."""
+    congestion: str | type[object] = "newreno"
+    """The congestion controller: `newreno` (or `reno`), `cubic`, `bbr`, `dctcp`, the name of a
+    registered one, or a class of one's own, a CongestionController."""
     classic_hystart: bool = False
     """CUBIC leaves slow start as Linux does it, not by HyStart++ (RFC 9406)."""
     abe: bool = False

@@ -237,6 +237,8 @@ class Connection:
             tcb.begin_user_timeout(tcb.sent_at)
         tcb.rcv.hold(config.receive_buffer)
         tcb.set_path()
+        if config.congestion != old.congestion:
+            tcb.change_controller()
         if keepalive_begins and ESTABLISHED <= tcb.state < TIME_WAIT:
             tcb.timers.keepalive = tcb.heard_at + config.keepalive_idle
 

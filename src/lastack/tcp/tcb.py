@@ -8,7 +8,7 @@ from typing import Final
 
 from lastack.errors import BrokenTableError
 from lastack.tcp.config import Config
-from lastack.tcp.congestion import CONTROLLERS, CongestionController, initial_window
+from lastack.tcp.congestion import CongestionController, controller_class, initial_window
 from lastack.tcp.ecn_state import Ecn
 from lastack.tcp.events import Advice, Advised, Event, Notice, StateChanged
 from lastack.tcp.mtu_search import MtuSearch
@@ -238,7 +238,7 @@ class Tcb:
         """The peer's SYN is known: make the controller and loss recovery (MUST-19)."""
         if self.controller is None:
             self._begin_search()
-            kind = CONTROLLERS[self.config.congestion]
+            kind = controller_class(self.config.congestion)
             window = initial_window(self.mss, self.config.initial_window)
             if self.retries:
                 # The SYN or its ACK was lost: one segment (RFC 5681 3.1).
@@ -257,6 +257,16 @@ class Tcb:
             self.search = MtuSearch(low, self.peer_mss + self.headers, config.mtu_probing > 1)
             if not self.passive:
                 self._derive_mss()
+
+    def change_controller(self) -> None:
+        """The Config names another controller: it goes on with the window of the old one."""
+        old = self.controller
+        if old is not None:
+            kind = controller_class(self.config.congestion)
+            self.controller = kind(self.mss, initial_window(self.mss, self.config.initial_window))
+            self.controller.configure(self.config)
+            self.controller.cwnd = old.cwnd
+            self.controller.ssthresh = old.ssthresh
 
     def forget_peer(self) -> None:
         """Back in LISTEN: whoever comes next finds nothing of the one that was refused."""

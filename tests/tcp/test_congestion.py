@@ -1,0 +1,329 @@
+"""Congestion controllers: NewReno, CUBIC, DCTCP and those of users (RFC 5681, 9438, 9406, 8257)."""
+
+import errno
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from peer import PLAIN, established
+
+from lastack.errors import LastackError
+from lastack.sim.pair import TwoHosts
+from lastack.sim.talk import Conversation
+from lastack.stack import options as o
+from lastack.stack.sockets import TcpSocket
+from lastack.tcp.config import Config
+from lastack.tcp.congestion import CONTROLLERS, AckSample, CongestionController, register
+from lastack.tcp.congestion.base import MOST_WINDOW
+from lastack.tcp.congestion.cubic import Cubic
+from lastack.tcp.congestion.dctcp import Dctcp
+from lastack.tcp.congestion.hystart import ClassicHyStart, HyStartPlus, SlowStartExit
+from lastack.tcp.congestion.newreno import NewReno
+from lastack.units import MS, SECOND
+
+MSS = 1000
+
+
+class Feed:
+    """Feeds a controller with the ACKs of a path that has `rtt`, a window at a time."""
+
+    def __init__(self, controller: CongestionController, rtt: int = 100 * MS) -> None:
+        self.controller = controller
+        self.rtt = rtt
+        self.now = 10 * SECOND
+        self.delivered = 0
+
+    def round(self, rtt: int = 0, limited: bool = True, marked: int = 0) -> None:
+        """A window of segments is acknowledged one by one, spread over half a round trip."""
+        count = max(self.controller.cwnd // MSS, 1)
+        began = self.delivered
+        rtt = rtt or self.rtt
+        self.now += rtt // 2
+        for i in range(count):
+            self.now += rtt // 2 // count
+            self.delivered += MSS
+            sample = AckSample(self.now, MSS, 0, count * MSS, rtt, 0, False, limited, False)
+            sample.delivered = self.delivered
+            sample.prior_delivered = began
+            sample.srtt = rtt
+            sample.ecn = MSS if i < marked else 0
+            self.controller.on_ack(sample)
+
+    def rounds(self, span: int, limited: bool = True) -> None:
+        until = self.now + span
+        while self.now < until:
+            self.round(limited=limited)
+
+
+def after_a_loss(window: int, rtt: int) -> tuple[Cubic, Feed]:
+    """CUBIC in congestion avoidance after a loss at so many segments."""
+    cubic = Cubic(MSS, window * MSS)
+    cubic.on_loss(window * MSS, 10 * SECOND)
+    return cubic, Feed(cubic, rtt)
+
+
+def test_cubic_keeps_seven_tenths_and_is_back_after_k() -> None:
+    """RFC 9438 4.2, 4.6: K = cbrt(W_max (1 - beta) / C), here 4.22 seconds."""
+    cubic, feed = after_a_loss(100, 100 * MS)
+    assert cubic.cwnd == cubic.ssthresh == 70 * MSS
+    feed.rounds(2100 * MS)
+    assert 93 * MSS <= cubic.cwnd <= 98 * MSS  # half of K has brought seven eighths of the way
+    feed.rounds(2100 * MS)
+    assert 99 * MSS <= cubic.cwnd <= 101 * MSS
+    feed.rounds(3 * SECOND)
+    assert cubic.cwnd > 105 * MSS  # convex: it looks for more
+
+
+def test_cubic_is_no_slower_than_reno_where_round_trips_are_short() -> None:
+    """RFC 9438 4.3: the Reno-friendly region."""
+    cubic, feed = after_a_loss(20, 5 * MS)
+    for _ in range(20):
+        feed.round()
+    # 0.53 segments a round trip up to the old maximum, then one.
+    assert 22 * MSS <= cubic.cwnd <= 27 * MSS
+
+
+def test_cubic_gives_way_when_the_maximum_comes_down() -> None:
+    """RFC 9438 4.7: fast convergence."""
+    cubic = Cubic(MSS, 100 * MSS)
+    cubic.on_loss(0, 0)
+    assert cubic.w_max == 100 * MSS
+    cubic.on_loss(0, 0)
+    assert cubic.w_max == pytest.approx(70 * MSS * 0.85)
+
+
+def test_cubic_does_not_count_time_in_which_the_user_was_the_limit() -> None:
+    """RFC 9438 4.2, 5.8: t has no application-limited periods."""
+    busy, feed = after_a_loss(100, 100 * MS)
+    feed.rounds(SECOND)
+    idle, other = after_a_loss(100, 100 * MS)
+    other.rounds(SECOND)
+    other.rounds(5 * SECOND, limited=False)
+    assert abs(idle.cwnd - busy.cwnd) <= MSS
+    other.round()
+    other.now += 60 * SECOND
+    idle.on_restart(other.now, 60 * SECOND, 100 * MS)
+    other.round()
+    assert idle.cwnd <= 92 * MSS  # of 102 had the minute counted
+
+
+def test_cubic_after_a_timeout_begins_with_a_plateau() -> None:
+    """RFC 9438 4.8: one segment, slow start to beta, then K = 0."""
+    cubic = Cubic(MSS, 100 * MSS)
+    feed = Feed(cubic)
+    cubic.on_timeout(0, feed.now)
+    assert (cubic.cwnd, cubic.ssthresh) == (MSS, 70 * MSS)
+    feed.rounds(SECOND)
+    assert 70 * MSS <= cubic.cwnd <= 74 * MSS
+
+
+def test_what_did_not_happen_is_undone_with_the_whole_shape() -> None:
+    """RFC 9438 4.9.2: W_max, K and the epoch too."""
+    cubic, feed = after_a_loss(100, 100 * MS)
+    feed.rounds(SECOND)
+    before = (cubic.cwnd, cubic.ssthresh, cubic.w_max, cubic.k, cubic.epoch)
+    saved = cubic.save()
+    cubic.on_loss(0, feed.now)
+    cubic.undo(saved)
+    assert (cubic.cwnd, cubic.ssthresh, cubic.w_max, cubic.k, cubic.epoch) == before
+
+
+@pytest.mark.parametrize(("kind", "kept"), [(NewReno, 80), (Cubic, 85)])
+def test_a_mark_takes_less_than_a_loss_under_abe(
+    kind: type[CongestionController], kept: int
+) -> None:
+    """RFC 8511 3.1."""
+    controller = kind(MSS, 100 * MSS)
+    controller.configure(Config(abe=True))
+    controller.on_ecn(100 * MSS, 0)
+    assert controller.cwnd == kept * MSS
+
+
+def test_dctcp_reduces_by_half_of_what_was_marked() -> None:
+    """RFC 8257 3.3: alpha follows the share of marked octets."""
+    dctcp = Dctcp(MSS, 100 * MSS)
+    feed = Feed(dctcp)
+    dctcp.ssthresh = 100 * MSS
+    for _ in range(100):
+        feed.round(limited=False, marked=20)
+    assert 0.18 < dctcp.alpha / (1 << 20) < 0.22
+    dctcp.on_ecn(100 * MSS, feed.now)
+    assert 89 * MSS <= dctcp.cwnd <= 91 * MSS
+    dctcp.on_loss(90 * MSS, feed.now)
+    assert dctcp.cwnd == 45 * MSS
+
+
+def test_hystart_plus_slows_down_when_delays_rise_and_then_leaves_slow_start() -> None:
+    """RFC 9406 4.2: conservative slow start for five rounds."""
+    cubic = Cubic(MSS, 10 * MSS)
+    feed = Feed(cubic)
+    feed.round()
+    feed.round()
+    assert cubic.cwnd == 40 * MSS
+    feed.round(rtt=120 * MS)
+    feed.round(rtt=120 * MS)
+    assert cubic.exit.divisor == 4
+    assert 40 * MSS < cubic.cwnd < 120 * MSS
+    for _ in range(6):
+        feed.round(rtt=120 * MS)
+    assert cubic.exit.over and cubic.ssthresh < 1 << 40
+
+
+def test_hystart_plus_goes_on_after_a_fluke() -> None:
+    """RFC 9406 4.2: the delay has come down again."""
+    cubic = Cubic(MSS, 10 * MSS)
+    feed = Feed(cubic)
+    feed.round()
+    feed.round(rtt=120 * MS)
+    assert cubic.exit.divisor == 4
+    feed.round()
+    assert cubic.exit.divisor == 1
+
+
+@pytest.mark.parametrize("exit", [HyStartPlus(), ClassicHyStart(True)])
+def test_steady_delays_do_not_end_slow_start(exit: SlowStartExit) -> None:
+    """Without a sign of a queue it doubles on."""
+    cubic = Cubic(MSS, 10 * MSS)
+    cubic.exit = exit
+    feed = Feed(cubic)
+    for _ in range(6):
+        feed.round()
+    assert cubic.cwnd == 640 * MSS
+
+
+class Own(CongestionController):
+    """As plain as can be: a window that never changes but for losses."""
+
+    def __init__(self, mss: int, initial_window: int) -> None:
+        super().__init__(mss, initial_window)
+        self.name = "own"
+        self.heard = 0
+
+    def on_ack(self, sample: AckSample) -> None:
+        self.heard += sample.acked
+        self.cwnd += sample.acked
+
+    def on_loss(self, in_flight: int, now: int) -> None:
+        self.cwnd = self.cwnd // 2
+
+    def on_timeout(self, in_flight: int, now: int) -> None:
+        self.cwnd = 0
+
+
+def test_a_class_of_a_users_own_controls_a_connection() -> None:
+    """It is plain Python, also when what calls it is compiled."""
+    pair = TwoHosts(config=Config(strict=True, congestion=Own), loss=0.02)
+    conversation = Conversation(pair, bytes(300_000))
+    conversation.run(60 * SECOND)
+    assert conversation.right is not None and len(conversation.right.received) == 300_000
+    controller = conversation.left.connection.tcb.controller
+    assert isinstance(controller, Own) and controller.heard >= 299_000
+
+
+def test_a_registered_name_means_the_class() -> None:
+    """And no name is taken twice."""
+    register("own", Own)
+    register("own", Own)
+    try:
+        peer = established(PLAIN.replace(congestion="own"))
+        assert peer.connection.info().controller == "own"
+        with pytest.raises(ValueError, match="already"):
+            register("own", NewReno)
+        with pytest.raises(ValueError, match="no name"):
+            register("", Own)
+    finally:
+        del CONTROLLERS["own"]
+
+
+def test_an_unknown_controller_is_the_callers_mistake() -> None:
+    """Nothing a peer does finds it out first."""
+    pair = TwoHosts(config=Config(congestion="nosuch"))
+    with pytest.raises(LastackError) as error:
+        Conversation(pair, b"")
+    assert error.value.errno == errno.ENOENT  # type: ignore[attr-defined]
+
+
+def test_a_window_below_a_segment_or_beyond_all_bounds_is_corrected() -> None:
+    """Whatever a user's class says, the connection goes on."""
+    peer = established(PLAIN.replace(congestion=Own, initial_window=4))
+    controller = peer.connection.tcb.controller
+    assert controller is not None
+    for wrong in (-5, 0, 1 << 60):
+        peer.writes(bytes(1000))
+        una = peer.heard.pop().seq + 1000 - 1_000_000
+        controller.cwnd = wrong
+        peer.sends(f". 1:1(0) ack {una} win 65535")
+        assert 1000 <= controller.cwnd <= MOST_WINDOW
+        peer.heard.clear()
+
+
+def test_the_controller_changes_on_a_live_connection() -> None:
+    """TCP_CONGESTION: by name, at any time; the window stays what it was."""
+    pair = TwoHosts()
+    conversation = Conversation(pair, bytes(100_000), left_closes_first=False)
+    pair.run(SECOND)
+    connection = conversation.left.connection
+    assert connection.info().controller == "newreno"
+    cwnd = connection.info().cwnd
+    connection.config = connection.config.replace(congestion="cubic")
+    assert (connection.info().controller, connection.info().cwnd) == ("cubic", cwnd)
+
+
+def test_the_socket_option_names_it() -> None:
+    """ENOENT for what there is not, as in Linux."""
+    pair = TwoHosts()
+    socket = TcpSocket(pair.left, 2)
+    assert socket.getsockopt(0, o.IPPROTO_TCP, o.TCP_CONGESTION) == b"newreno"
+    socket.setsockopt(0, o.IPPROTO_TCP, o.TCP_CONGESTION, b"dctcp\0")
+    assert socket.getsockopt(0, o.IPPROTO_TCP, o.TCP_CONGESTION) == b"dctcp"
+    with pytest.raises(LastackError) as error:
+        socket.setsockopt(0, o.IPPROTO_TCP, o.TCP_CONGESTION, b"nosuch")
+    assert error.value.errno == errno.ENOENT  # type: ignore[attr-defined]
+
+
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["ack", "ack", "ack", "loss", "timeout", "ecn", "recovered", "idle"]),
+        st.integers(0, 1 << 20),
+        st.integers(0, 2 * SECOND),
+        st.booleans(),
+    ),
+    max_size=80,
+)
+
+
+@given(kind=st.sampled_from(sorted(CONTROLLERS)), mss=st.integers(8, 9000), events=EVENTS)
+def test_no_window_falls_below_a_segment_or_grows_without_need(
+    kind: str, mss: int, events: list[tuple[str, int, int, bool]]
+) -> None:
+    """Nor does one that fixes a rate say a negative one."""
+    controller = CONTROLLERS[kind](mss, 10 * mss)
+    controller.configure(Config(slow_start_segments=0))
+    now, delivered = SECOND, 0
+    for what, octets, time, flag in events:
+        now += time
+        before = controller.cwnd
+        if what == "ack":
+            delivered += octets
+            sample = AckSample(now, octets, octets, octets, time, octets, flag, flag, not flag)
+            sample.delivered = delivered
+            sample.prior_delivered = max(delivered - octets, 0)
+            sample.srtt = time
+            sample.tx_in_flight = octets
+            controller.on_ack(sample)
+            if not flag and kind != "bbr":
+                assert controller.cwnd <= before
+        elif what == "loss":
+            controller.on_loss(octets, now)
+        elif what == "timeout":
+            controller.on_timeout(octets, now)
+        elif what == "ecn":
+            controller.on_ecn(octets, now)
+        elif what == "recovered":
+            controller.on_recovered(octets, now)
+        else:
+            controller.on_restart(now, time, time)
+            controller.on_idle(now)
+        assert mss <= controller.cwnd <= MOST_WINDOW
+        assert controller.ssthresh >= 2 * mss
+        assert controller.pacing_rate() >= 0
