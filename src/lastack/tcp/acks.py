@@ -1,9 +1,9 @@
 """What an ACK means: the fifth step of SEGMENT ARRIVES, synchronized states (3.10.7.4)."""
 
-from lastack.tcp import ecn, mtu_probing, sampling
+from lastack.tcp import ecn, mtu_probing, repair, tail_probe
 from lastack.tcp.ecn_state import NONE
 from lastack.tcp.events import Advice
-from lastack.tcp.recovery import Acked, Losses
+from lastack.tcp.recovery import Acked
 from lastack.tcp.replies import wish_challenge
 from lastack.tcp.tcb import WRITABLE, Tcb
 from lastack.units import MS, NEVER
@@ -37,9 +37,13 @@ def acknowledge(tcb: Tcb, segment: Segment, now: int) -> None:
     prior = sent.in_flight
     had = sent.octets
     delivered = sent.delivered
+    sent.begin_ack()
+    if sent.resends and tcb.ts_on and segment.ts_ecr not in (ABSENT, 0):
+        sent.echoed_at = now - _age(tcb, segment, now) + MS
     acked = 0
     sacked = 0
     dsack = False
+    probe_arrived = False
     if advance:
         acked = sent.acknowledged(ack, now)
         snd.advance(ack)
@@ -57,10 +61,8 @@ def acknowledge(tcb: Tcb, segment: Segment, now: int) -> None:
         if lt(snd.up, ack):
             snd.up = ack
     if segment.sack and tcb.sack_on:
-        if advance == 0:
-            sent.newest = None
-            sent.rtt = -1
         dsack = _is_dsack(segment, ack)
+        probe_arrived = dsack and tail_probe.was_for_probe(tcb, *segment.sack[0])
         sacked = _take_sack(tcb, segment, dsack, now)
     window_moved = _update_window(tcb, segment, now)
     if not had:
@@ -77,18 +79,29 @@ def acknowledge(tcb: Tcb, segment: Segment, now: int) -> None:
         tcb.duplicate_acks += 1
     if tcb.ecn.feedback is not NONE:
         ecn.listen(tcb, segment, prior, sent.delivered - delivered, now)
-    if acked or sacked or duplicate:
+    if acked or sacked or duplicate or dsack:
         said = Acked(ack, snd.nxt, acked, sacked, duplicate, tcb.mss, tcb.sack_on, dsack)
-        _recover(tcb, said, prior, sent.delivered - delivered, now)
+        if tcb.tail_probe:
+            tail_probe.is_answered(tcb, said, prior, now)
+        said.probe_arrived = probe_arrived
+        repair.digest(tcb, said, prior, sent.delivered - delivered, now)
     sent.newest = None
+    _set_timers(tcb, advance > 0, now)
+
+
+def _set_timers(tcb: Tcb, advanced: bool, now: int) -> None:
+    """The timers of what is in flight begin again when SND.UNA moves (RFC 6298 5.2, 5.3)."""
     timers = tcb.timers
-    if not sent.spans:
+    if not tcb.sent.spans:
         timers.retransmit = NEVER
+        timers.loss_probe = NEVER
+        timers.reordering = NEVER
         timers.user_timeout = NEVER
-    elif advance:
+    elif advanced:
         timers.retransmit = now + tcb.rtt.rto
         timers.user_timeout = NEVER
         tcb.begin_user_timeout(now)
+        tail_probe.schedule(tcb, now)
 
 
 def _measure(tcb: Tcb, segment: Segment, now: int) -> None:
@@ -96,6 +109,7 @@ def _measure(tcb: Tcb, segment: Segment, now: int) -> None:
     sent = tcb.sent
     if sent.rtt >= 0 and not sent.resent_acked:
         tcb.rtt.sample(sent.rtt, tcb.config)
+        sent.least_rtt = tcb.rtt.minimum
     elif tcb.ts_on and segment.ts_ecr not in (ABSENT, 0) and sent.newest is not None:
         if lt(segment.ts_ecr, tcb.timestamp(sent.newest.sent_at)):
             # The original had arrived and its ACK was lost or late: no round trip to be seen here,
@@ -107,9 +121,14 @@ def _measure(tcb: Tcb, segment: Segment, now: int) -> None:
 
 def sample_echo(tcb: Tcb, segment: Segment, since: int, now: int) -> None:
     """Sample the age of the echoed timestamp, unless it is older than `since` or not ours."""
-    age = ((tcb.timestamp(now) - segment.ts_ecr) & 0xFFFFFFFF) * MS
+    age = _age(tcb, segment, now)
     if age <= now - since + MS:
         tcb.rtt.sample(age, tcb.config)
+
+
+def _age(tcb: Tcb, segment: Segment, now: int) -> int:
+    """Return how long ago the timestamp was sent that the segment echoes."""
+    return ((tcb.timestamp(now) - segment.ts_ecr) & 0xFFFFFFFF) * MS
 
 
 def _is_dsack(segment: Segment, ack: int) -> bool:
@@ -188,27 +207,3 @@ def _window_opened(tcb: Tcb, now: int) -> None:
         # The octet of the probe was not taken: it is new data again, and goes with the rest.
         tcb.snd.nxt = tcb.snd.una
         tcb.sent.clear()
-
-
-def _recover(tcb: Tcb, said: Acked, prior: int, delivered: int, now: int) -> None:
-    """Tell loss recovery, then the controller, what this ACK said."""
-    recovery, controller = tcb.recovery, tcb.controller
-    if recovery is None or controller is None:
-        return
-    sent = tcb.sent
-    lost_before = sent.lost
-    losses = recovery.on_ack(sent, said, now)
-    if losses is Losses.ENTERED:
-        if mtu_probing.probe_was_lost(tcb):
-            recovery.too_long(said.nxt)
-        elif not tcb.ecn.reducing:
-            controller.on_loss(prior, now)
-            ecn.reduced(tcb)
-        tcb.resend_owed = True
-    elif losses is Losses.RECOVERED:
-        if not recovery.blameless:
-            controller.on_recovered(sent.in_flight, now)
-        recovery.blameless = False
-    elif sent.lost > lost_before and said.acked:
-        tcb.resend_owed = True
-    sampling.tell_controller(tcb, said, prior, delivered, now)

@@ -131,6 +131,13 @@ class Config:
     """RFC 3042."""
     duplicate_acks: int = 3
     """RFC 5681 3.2."""
+    rack: bool = False
+    """With SACK, losses are told by time (RFC 8985 6) instead of by counting (RFC 6675)."""
+    tail_loss_probe: bool = False
+    """With SACK, a probe two round trips after the last segment (RFC 8985 7)."""
+    tail_loss_probe_delay: int = 200 * MS
+    """What a probe waits longer for the ACK of a lone segment, which the peer may delay (RFC 8985
+    7.2)."""
 
     probe_with_data: bool = True
     """A zero-window probe carries one octet of new data (RFC 9293 3.8.6.1)."""
@@ -304,6 +311,8 @@ class Config:
 
 
 _LINUX: Final = Config(
+    rack=True,
+    tail_loss_probe=True,
     slow_start_segments=0,
     congestion="cubic",
     classic_hystart=True,

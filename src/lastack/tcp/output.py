@@ -5,10 +5,10 @@ In this order: answers out of turn, SYN, what is lost, new data and FIN, probes,
 
 from typing import Final
 
-from lastack.tcp import ecn, fast_open, mtu_probing, pacing, sampling, syn
+from lastack.tcp import ecn, fast_open, mtu_probing, pacing, sampling, syn, tail_probe
 from lastack.tcp.ecn_state import NONE
 from lastack.tcp.header import make, options_of, room_for_data
-from lastack.tcp.sent import Sent
+from lastack.tcp.span import Sent
 from lastack.tcp.states import (
     CLOSED,
     ESTABLISHED,
@@ -39,7 +39,10 @@ def next_segment(tcb: Tcb, now: int) -> Segment | None:
         return None
     segment: Segment | None = None
     if state is not TIME_WAIT and (state is not SYN_RECEIVED or tcb.early):
-        segment = _data(tcb, now)
+        if tcb.tail_probe_owed:
+            segment = _tail_probe(tcb, now)
+        if segment is None:
+            segment = _data(tcb, now)
         if segment is None and tcb.probe_owed:
             segment = _probe(tcb, now)
     if segment is not None:
@@ -70,7 +73,7 @@ def wants_output(tcb: Tcb) -> bool:
         return True
     if state is SYN_SENT or state is TIME_WAIT or (state is SYN_RECEIVED and not tcb.early):
         return False
-    if tcb.probe_owed:
+    if tcb.probe_owed or tcb.tail_probe_owed:
         return True
     if tcb.timers.pacing != NEVER:
         return False
@@ -238,7 +241,32 @@ def _resend(tcb: Tcb, span: Sent, now: int) -> Segment:
     return make(tcb, span.start, flags, parts, length, now)
 
 
-def _more(tcb: Tcb, now: int) -> Segment | None:
+def _tail_probe(tcb: Tcb, now: int) -> Segment | None:
+    """Make a segment, of new data if possible, that makes the peer tell what it has (RFC 8985 7.3).
+
+    Neither the congestion window nor Nagle holds it back.
+    """
+    tcb.tail_probe_owed = False
+    sent = tcb.sent
+    if not sent.spans or sent.lost:
+        return None
+    new = tail_probe.sent_new(tcb)
+    if new:
+        segment = _more(tcb, now, True)
+    else:
+        last = len(sent.spans) - 1
+        span = sent.spans[last]
+        most_of_it = tcb.mss + (1 if tcb.snd.fin_sent else 0)
+        if span.length > most_of_it:
+            sent.split(last, add(span.end, -most_of_it))
+            span = sent.spans[-1]
+        segment = _resend(tcb, span, now)
+    if segment is not None:
+        tail_probe.was_sent(tcb, not new, now)
+    return segment
+
+
+def _more(tcb: Tcb, now: int, probe: bool = False) -> Segment | None:
     """Send octets that were never sent, and FIN behind the last of them."""
     snd, sent, controller = tcb.snd, tcb.sent, tcb.controller
     if controller is None or snd.fin_sent:
@@ -250,10 +278,12 @@ def _more(tcb: Tcb, now: int) -> Segment | None:
     if tcb.quick_acks and tcb.ack_now and tcb.segments_sent - tcb.retransmissions == 1:
         tcb.quick_acks = 0  # the handshake's last ACK rides on data: a dialogue, as Linux has it
     n = 0
-    if tcb.search is not None:
+    if tcb.search is not None and not probe:
         n = mtu_probing.begin_probe(tcb, unsent, flight, now)
     mss = room_for_data(tcb)
-    if n == 0:
+    if probe:
+        n = min(unsent, mss)
+    elif n == 0:
         n = how_much(tcb, unsent, mss, controller.cwnd - flight, flight, now)
     fin = snd.fin_queued and n == unsent
     if n <= 0 and not (fin and unsent == 0):
@@ -281,6 +311,8 @@ def _more(tcb: Tcb, now: int) -> Segment | None:
         timers.retransmit = now + tcb.rtt.rto
     tcb.begin_user_timeout(now)
     tcb.sent_at = now
+    if tcb.config.tail_loss_probe:
+        tail_probe.schedule(tcb, now)
     segment = make(tcb, seq, flags, parts, n, now)
     if n and tcb.ecn.feedback is not NONE:
         ecn.mark(tcb, segment)

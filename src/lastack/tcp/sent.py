@@ -11,62 +11,30 @@ where `presumed` is what duplicate ACKs of a peer without SACK say has left the 
 
 from typing import Final
 
+from lastack.tcp.span import Sent
+from lastack.units import NEVER
 from lastack.wire.seq import diff, gt, le, lt
 
 MOST_SPANS: Final = 16384
 """SACK blocks cut no more records than this: a peer that reports single octets gains nothing."""
 
 
-class Sent:
-    """One stretch [start, end) as it was last sent. Times are nanoseconds.
+class SentLog:
+    """The records in order, their sums in octets; `sacked_end` is behind the last sacked one.
 
-    `delivered` and `delivered_at` are the connection's totals when it was sent, from which delivery
-    rates are computed; `app_limited` says that the user, not the network, was the limit then.
-    `flight_began` is when that was sent which had last arrived then; `tx_in_flight` is what was in
-    flight with it, and `lost_before` all that had been found lost by then.
+    `resends` are those sent more than once, in the order in which they were sent last; some of them
+    may have arrived meanwhile. `transmitted` counts every octet ever sent, retransmissions too.
+
+    What the ACK at hand says, from `begin_ack` on: `rtt`, `newest`, `resent_acked` (see
+    `acknowledged`), `latest`, `latest_end` and `latest_at` (order, end and time of the
+    transmission that was the last of those which have certainly arrived, -1 when none is known),
+    `original` (something never sent again has arrived) and `overtaken` (by how many octets, at
+    most, others had overtaken it).
     """
 
-    start: int
-    end: int
-    sent_at: int
-    first_sent_at: int
-    retransmits: int
-    sacked: bool
-    lost: bool
-    delivered: int
-    delivered_at: int
-    app_limited: bool
-    flight_began: int
-    tx_in_flight: int
-    lost_before: int
-
-    def __init__(
-        self, start: int, end: int, now: int, delivered: int, delivered_at: int, app_limited: bool
-    ) -> None:
-        self.start = start
-        self.end = end
-        self.sent_at = now
-        self.first_sent_at = now
-        self.retransmits = 0
-        self.sacked = False
-        self.lost = False
-        self.delivered = delivered
-        self.delivered_at = delivered_at
-        self.app_limited = app_limited
-        self.flight_began = now
-        self.tx_in_flight = 0
-        self.lost_before = 0
-
-    @property
-    def length(self) -> int:
-        """Octets of sequence space."""
-        return (self.end - self.start) & 0xFFFFFFFF
-
-
-class SentLog:
-    """The records in order, their sums in octets; `sacked_end` is behind the last sacked one."""
-
     spans: list[Sent]
+    resends: list[Sent]
+    transmitted: int
     octets: int
     sacked: int
     lost: int
@@ -84,9 +52,20 @@ class SentLog:
     flight_began: int
     app_limited: int
     """What has to be `delivered` until the user is no longer the limit; 0 when it is not."""
+    latest: int
+    latest_end: int
+    latest_at: int
+    original: bool
+    overtaken: int
+    least_rtt: int
+    """A retransmission is not acknowledged sooner than this: it was the original that arrived."""
+    echoed_at: int
+    """Nor is one that was sent after this, as the echoed timestamp has it."""
 
     def __init__(self) -> None:
         self.spans = []
+        self.resends = []
+        self.transmitted = 0
         self.octets = 0
         self.sacked = 0
         self.lost = 0
@@ -101,6 +80,13 @@ class SentLog:
         self.newest_lost = None
         self.flight_began = 0
         self.app_limited = 0
+        self.latest = -1
+        self.latest_end = 0
+        self.latest_at = 0
+        self.original = False
+        self.overtaken = 0
+        self.least_rtt = 0
+        self.echoed_at = NEVER
 
     @property
     def in_flight(self) -> int:
@@ -118,8 +104,12 @@ class SentLog:
         if self.octets == 0:
             self.delivered_at = now
             self.flight_began = now
-        self.octets += (end - start) & 0xFFFFFFFF
-        span = Sent(start, end, now, self.delivered, self.delivered_at, app_limited)
+        length = (end - start) & 0xFFFFFFFF
+        self.octets += length
+        self.transmitted += length
+        span = Sent(
+            start, end, now, self.transmitted, self.delivered, self.delivered_at, app_limited
+        )
         self._note_flight(span)
         self.spans.append(span)
 
@@ -131,10 +121,16 @@ class SentLog:
 
     def resent(self, span: Sent, now: int) -> None:
         """Record that a whole record went out again."""
+        length = span.length
         if span.lost:
             span.lost = False
-            self.lost -= span.length
+            self.lost -= length
+        elif span.retransmits:
+            self.resends.remove(span)
+        self.transmitted += length
+        self.resends.append(span)
         span.retransmits += 1
+        span.order = self.transmitted
         span.sent_at = now
         span.delivered = self.delivered
         span.delivered_at = self.delivered_at
@@ -148,11 +144,32 @@ class SentLog:
             self.lost += span.length
             self.lost_total += span.length
             self.newest_lost = span
+            if span.retransmits:
+                self.resends.remove(span)
+
+    def none_lost(self) -> None:
+        """What was thought lost is in flight after all."""
+        for span in self.spans:
+            span.lost = False
+        self.lost = 0
+        self._sort_resends()
+
+    def _sort_resends(self) -> None:
+        again = [s for s in self.spans if s.retransmits and not s.lost and not s.sacked]
+        self.resends = sorted(again, key=_by_order)
 
     def split(self, index: int, at: int) -> None:
         """Cut record `index` in two at sequence number `at`, strictly inside it."""
         span = self.spans[index]
-        rest = Sent(at, span.end, span.sent_at, span.delivered, span.delivered_at, span.app_limited)
+        rest = Sent(
+            at,
+            span.end,
+            span.sent_at,
+            span.order,
+            span.delivered,
+            span.delivered_at,
+            span.app_limited,
+        )
         rest.first_sent_at = span.first_sent_at
         rest.retransmits = span.retransmits
         rest.sacked = span.sacked
@@ -162,6 +179,17 @@ class SentLog:
         rest.lost_before = span.lost_before
         span.end = at
         self.spans.insert(index + 1, rest)
+        if span.retransmits and not span.lost and not span.sacked:
+            self.resends.insert(self.resends.index(span) + 1, rest)
+
+    def begin_ack(self) -> None:
+        """Another ACK is at hand, and has said nothing so far."""
+        self.rtt = -1
+        self.newest = None
+        self.resent_acked = False
+        self.latest = -1
+        self.original = False
+        self.overtaken = 0
 
     def join_lost(self) -> None:
         """Join lost records that follow each other: larger segments than theirs will do again."""
@@ -181,17 +209,17 @@ class SentLog:
         was sent last, for the delivery rate. `resent_acked` says that one of them was a
         retransmission.
         """
-        self.rtt = -1
-        self.newest = None
-        self.resent_acked = False
         gone = 0
         octets = 0
         delivered = 0
+        holes = self.sacked > 0
         for span in self.spans:
             if gt(span.end, una):
                 if lt(span.start, una):
                     octets += self._trim(span, una)
                     self._measure(span, now)
+                    if span.order == self.latest:
+                        self.latest_end = una
                 break
             length = (span.end - span.start) & 0xFFFFFFFF
             octets += length
@@ -201,10 +229,16 @@ class SentLog:
             else:
                 delivered += length
                 self._measure(span, now)
+                if holes and lt(span.start, self.sacked_end):
+                    self._note_overtaken(span)
                 if span.lost:
                     self.lost -= length
+                if span.retransmits:
+                    span.sacked = True  # for `resends`, which it may still be in
         if gone:
             del self.spans[:gone]
+        if self.resends:
+            self._forget_resends()
         self.octets -= octets
         if octets:
             self.delivered += delivered
@@ -228,15 +262,40 @@ class SentLog:
     def _measure(self, span: Sent, now: int) -> None:
         if span.retransmits:
             self.resent_acked = True
+            sure = now - span.sent_at >= self.least_rtt and span.sent_at <= self.echoed_at
         else:
             self.rtt = now - span.sent_at
+            self.original = True
+            sure = True
         newest = self.newest
-        if newest is None or span.sent_at >= newest.sent_at:
+        if newest is None or span.order >= newest.order:
             self.newest = span
+        if sure and span.order >= self.latest:
+            self.latest = span.order
+            self.latest_end = span.end
+            self.latest_at = span.sent_at
+
+    def _note_overtaken(self, span: Sent) -> None:
+        """Something arrives that lies before what is sacked: was it on its way for longer?"""
+        if span.retransmits == 0:
+            distance = diff(self.sacked_end, span.start)
+            if distance > self.overtaken:
+                self.overtaken = distance
+
+    def _forget_resends(self) -> None:
+        """Let go of the oldest of `resends` that have arrived."""
+        gone = 0
+        for span in self.resends:
+            if not span.sacked:
+                break
+            gone += 1
+        if gone:
+            del self.resends[:gone]
 
     def clear(self) -> None:
         """Forget every record, as if nothing had been sent."""
         self.spans = []
+        self.resends = []
         self.octets = 0
         self.sacked = 0
         self.lost = 0
@@ -275,6 +334,8 @@ class SentLog:
                 if gt(span.end, end):
                     self.split(i, end)
                 length = (span.end - span.start) & 0xFFFFFFFF
+                if self.sacked and lt(span.end, self.sacked_end):
+                    self._note_overtaken(span)
                 if span.lost:
                     span.lost = False
                     self.lost -= length
@@ -312,6 +373,7 @@ class SentLog:
         span.end = after.end
         if after.sent_at > span.sent_at:
             span.sent_at = after.sent_at
+            span.order = after.order
         if after.retransmits > span.retransmits:
             span.retransmits = after.retransmits
 
@@ -320,6 +382,7 @@ class SentLog:
         for span in self.spans:
             span.sacked = False
         self.sacked = 0
+        self._sort_resends()
 
     def highest_sacked(self) -> int:
         """Return the index of the last record that is sacked, -1 when none is."""
@@ -343,4 +406,12 @@ class SentLog:
             lost += span.length if span.lost else 0
         if self.spans and diff(at, nxt):
             return False
+        again = [s for s in self.spans if s.retransmits and not s.lost and not s.sacked]
+        waiting = [s for s in self.resends if not s.sacked]
+        if sorted(again, key=_by_order) != waiting:
+            return False
         return (octets, sacked, lost) == (self.octets, self.sacked, self.lost)
+
+
+def _by_order(span: Sent) -> int:
+    return span.order

@@ -15,7 +15,7 @@ from lastack.tcp.mtu_search import MtuSearch
 from lastack.tcp.opening import FastOpen
 from lastack.tcp.pacer import Pacer
 from lastack.tcp.receive import ReceiveHalf
-from lastack.tcp.recovery import LossRecovery, NewRenoRecovery
+from lastack.tcp.recovery import LossRecovery, NewRenoRecovery, RackRecovery
 from lastack.tcp.rtt import RoundTrip
 from lastack.tcp.send import SendHalf
 from lastack.tcp.sent import SentLog
@@ -135,6 +135,7 @@ class Tcb:
     """The override timer went off: send what the small window takes."""
     resend_owed: bool = False
     """One lost segment goes out whatever the congestion window says."""
+    tail_probe_owed: bool = False
     keepalive_owed: bool = False
     replies: list[Reply]
 
@@ -157,6 +158,11 @@ class Tcb:
 
     lost_told: int = 0
     """How much of `sent.lost_total` the controller has heard of."""
+    tail_probe: bool = False
+    """A tail loss probe is under way that ended at `tail_probe_end` (RFC 8985 7)."""
+    tail_probe_again: bool = False
+    """It repeated something sent before."""
+    tail_probe_end: int = 0
 
     # Counts.
     segments_sent: int = 0
@@ -245,9 +251,13 @@ class Tcb:
                 window = self.mss
             self.controller = kind(self.mss, window)
             self.controller.configure(self.config)
-            self.recovery = NewRenoRecovery(
-                self.snd.iss, self.config.duplicate_acks, self.config.limited_transmit
-            )
+            self.recovery = self._loss_recovery()
+
+    def _loss_recovery(self) -> LossRecovery:
+        iss, config = self.snd.iss, self.config
+        if config.rack and self.sack_on:
+            return RackRecovery(iss, config.duplicate_acks, config.limited_transmit, self.rtt)
+        return NewRenoRecovery(iss, config.duplicate_acks, config.limited_transmit)
 
     def _begin_search(self) -> None:
         """Look out for the path's MTU; an active end begins low at once, as Linux does."""
@@ -366,6 +376,7 @@ def _end(tcb: Tcb) -> None:
     tcb.probe_owed = False
     tcb.push_owed = False
     tcb.resend_owed = False
+    tcb.tail_probe_owed = False
     tcb.keepalive_owed = False
     tcb.notices |= NOTICE_CLOSED | READABLE | WRITABLE
 

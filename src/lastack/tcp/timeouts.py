@@ -2,7 +2,7 @@
 
 import errno
 
-from lastack.tcp import ecn, mtu_probing
+from lastack.tcp import mtu_probing, repair, tail_probe
 from lastack.tcp.events import Advice
 from lastack.tcp.replies import wish_abort
 from lastack.tcp.states import CLOSED, SYN_RECEIVED, SYN_SENT, TIME_WAIT, Cause
@@ -19,7 +19,11 @@ def deadline_passed(tcb: Tcb, now: int) -> None:
     if timers.user_timeout <= now:
         end_with(tcb, Cause.USER_TIMEOUT, errno.ETIMEDOUT, now)
         return
-    if timers.retransmit <= now:
+    if timers.loss_probe <= now:
+        tail_probe.due(tcb, now)
+    if timers.reordering <= now:
+        repair.reordering_over(tcb, now)
+    if timers.retransmit <= now and not tcb.tail_probe_owed:
         _retransmit(tcb, now)
     if timers.persist <= now:
         _persist(tcb, now)
@@ -60,13 +64,8 @@ def _retransmit(tcb: Tcb, now: int) -> None:
         tcb.syn_owed = True
     elif tcb.search is not None:
         mtu_probing.timed_out(tcb, now)
-    if tcb.recovery is not None and tcb.controller is not None and not tcb.syn_owed:
-        flight = sent.in_flight
-        if tcb.recovery.on_timeout(sent, snd.una, snd.nxt, now):
-            tcb.controller.on_timeout(flight, now)
-            ecn.reduced(tcb)
-        tcb.recovery.blameless = False
-        tcb.resend_owed = True
+    if not tcb.syn_owed:
+        repair.timed_out(tcb, now)
     timers.retransmit = _next(tcb, tcb.rtt.rto, opening, now)
 
 

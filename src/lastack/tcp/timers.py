@@ -26,6 +26,10 @@ class Timer(IntEnum):
     """... stop waiting for the FIN of a peer whose user, here, has gone."""
     PACING = 8
     """... send what was held back so that it does not leave in a burst."""
+    LOSS_PROBE = 9
+    """... probe for the loss of the last segments (RFC 8985 7)."""
+    REORDERING = 10
+    """... take for lost what has not come in the time that reordering may take (RFC 8985 6)."""
 
 
 class Timers:
@@ -40,6 +44,8 @@ class Timers:
     time_wait: int = NEVER
     fin_wait_2: int = NEVER
     pacing: int = NEVER
+    loss_probe: int = NEVER
+    reordering: int = NEVER
 
     def clear(self) -> None:
         """Stop every timer."""
@@ -52,6 +58,8 @@ class Timers:
         self.time_wait = NEVER
         self.fin_wait_2 = NEVER
         self.pacing = NEVER
+        self.loss_probe = NEVER
+        self.reordering = NEVER
 
     def next_deadline(self) -> int:
         """Return the earliest deadline, NEVER when no timer runs."""
@@ -72,6 +80,10 @@ class Timers:
             first = self.fin_wait_2
         if self.pacing < first:
             first = self.pacing
+        if self.loss_probe < first:
+            first = self.loss_probe
+        if self.reordering < first:
+            first = self.reordering
         return first
 
     def running(self, now: int) -> dict[str, int]:
@@ -91,4 +103,6 @@ class Timers:
             self.time_wait,
             self.fin_wait_2,
             self.pacing,
+            self.loss_probe,
+            self.reordering,
         )[timer]

@@ -2,5 +2,14 @@
 
 from lastack.tcp.recovery.base import Acked, Losses, LossRecovery, Phase
 from lastack.tcp.recovery.newreno import NewRenoRecovery
+from lastack.tcp.recovery.rack import SLACK, RackRecovery
 
-__all__ = ["Acked", "LossRecovery", "Losses", "NewRenoRecovery", "Phase"]
+__all__ = [
+    "SLACK",
+    "Acked",
+    "LossRecovery",
+    "Losses",
+    "NewRenoRecovery",
+    "Phase",
+    "RackRecovery",
+]

@@ -7,6 +7,7 @@ from typing import Final
 from mypy_extensions import mypyc_attr
 
 from lastack.tcp.sent import SentLog
+from lastack.units import NEVER
 
 
 class Phase(IntEnum):
@@ -29,7 +30,8 @@ class Acked:
     """What one arriving ACK said, in octets.
 
     `acked` is the advance of SND.UNA, `sacked` what is newly reported out of order, `duplicate`
-    whether it is a duplicate ACK by RFC 5681 2, `count` for how many segments it stands.
+    whether it is a duplicate ACK by RFC 5681 2. `dsack` says that the peer has got something twice
+    (RFC 2883), and `probe_arrived` that this was a tail loss probe.
     """
 
     una: int
@@ -40,6 +42,7 @@ class Acked:
     mss: int
     has_sack: bool
     dsack: bool
+    probe_arrived: bool
 
     def __init__(
         self,
@@ -51,6 +54,7 @@ class Acked:
         mss: int,
         has_sack: bool,
         dsack: bool,
+        probe_arrived: bool = False,
     ) -> None:
         self.una = una
         self.nxt = nxt
@@ -60,6 +64,7 @@ class Acked:
         self.mss = mss
         self.has_sack = has_sack
         self.dsack = dsack
+        self.probe_arrived = probe_arrived
 
 
 class Losses(IntEnum):
@@ -70,26 +75,40 @@ class Losses(IntEnum):
     """A new episode of recovery has begun: the controller is told of one loss."""
     RECOVERED = 2
     """Everything sent before the loss was found has arrived."""
+    RECOVERED_AND_ENTERED = 3
+    """Both in this order: something sent after that is lost as well."""
 
 
 NOTHING: Final = Losses.NOTHING
 ENTERED: Final = Losses.ENTERED
 RECOVERED: Final = Losses.RECOVERED
+RECOVERED_AND_ENTERED: Final = Losses.RECOVERED_AND_ENTERED
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class LossRecovery(ABC):
-    """Marks records of the `SentLog` lost; output sends them again as the window allows."""
+    """Marks records of the `SentLog` lost; output sends them again as the window allows.
+
+    `recover` is what SND.NXT was when the present episode began. `reorder_at` is when to call
+    `on_reordering_over`, NEVER without a reason. `reordering` is by how many segments others are
+    known to be overtaken, and `reordering_seen` how often that was seen.
+    """
 
     phase: Phase
     recover: int
     blameless: bool
     """What is being repaired was too long for the path: the controller need not know."""
+    reorder_at: int
+    reordering: int
+    reordering_seen: int
 
     def __init__(self, iss: int) -> None:
         self.phase = OPEN
         self.recover = iss
         self.blameless = False
+        self.reorder_at = NEVER
+        self.reordering = 0
+        self.reordering_seen = 0
 
     def too_long(self, nxt: int) -> None:
         """What was marked lost was too long for the path; until `nxt` duplicates mean no more."""
@@ -104,6 +123,10 @@ class LossRecovery(ABC):
     @abstractmethod
     def on_timeout(self, sent: SentLog, una: int, nxt: int, now: int) -> bool:
         """The retransmission timer went off; return whether it is the first time for this octet."""
+
+    def on_reordering_over(self, sent: SentLog, mss: int, nxt: int, now: int) -> Losses:
+        """Return what is lost of that for which reordering was an excuse until `reorder_at`."""
+        return NOTHING
 
     def next_to_resend(self, sent: SentLog) -> int:
         """Return the index of the record to send again next, -1 when there is none."""

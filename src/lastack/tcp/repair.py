@@ -1,0 +1,86 @@
+"""Repairing losses: what `recovery` finds, and the congestion controller that has to hear of it.
+
+One entry for each thing that tells of losses: an ACK, the timer for reordering, the retransmission
+timer.
+"""
+
+from lastack.tcp import ecn, mtu_probing, sampling
+from lastack.tcp.recovery import Acked, Losses
+from lastack.tcp.recovery.base import ENTERED, NOTHING, RECOVERED
+from lastack.tcp.tcb import Tcb
+from lastack.units import NEVER
+
+
+def digest(tcb: Tcb, said: Acked, prior: int, delivered: int, now: int) -> None:
+    """Tell loss recovery, then the controller, what this ACK said; `prior` was in flight before."""
+    recovery, controller = tcb.recovery, tcb.controller
+    if recovery is None or controller is None:
+        return
+    sent = tcb.sent
+    lost_before = sent.lost
+    losses = recovery.on_ack(sent, said, now)
+    if losses is not NOTHING:
+        _turn(tcb, losses, prior, now)
+    elif sent.lost > lost_before and said.acked and not said.has_sack:
+        tcb.resend_owed = True  # a partial acknowledgment (RFC 6582 3.2 step 3)
+    _await_reordered(tcb)
+    sampling.tell_controller(tcb, said, prior, delivered, now)
+
+
+def _turn(tcb: Tcb, losses: Losses, prior: int, now: int) -> None:
+    """An episode of recovery has ended, or begun, or both."""
+    recovery, controller = tcb.recovery, tcb.controller
+    if recovery is None or controller is None:
+        return
+    if losses is not ENTERED:
+        if not recovery.blameless:
+            controller.on_recovered(tcb.sent.in_flight, now)
+        recovery.blameless = False
+    if losses is not RECOVERED:
+        if mtu_probing.probe_was_lost(tcb):
+            recovery.too_long(tcb.snd.nxt)
+        elif not tcb.ecn.reducing:
+            controller.on_loss(prior, now)
+            ecn.reduced(tcb)
+        tcb.resend_owed = True
+        tcb.timers.loss_probe = NEVER
+        tcb.tail_probe = False
+
+
+def _await_reordered(tcb: Tcb) -> None:
+    """Set the timer for reordering, which comes before any probe."""
+    recovery, timers = tcb.recovery, tcb.timers
+    if recovery is not None and recovery.reorder_at != timers.reordering:
+        timers.reordering = recovery.reorder_at
+        if timers.reordering != NEVER:
+            timers.loss_probe = NEVER
+
+
+def reordering_over(tcb: Tcb, now: int) -> None:
+    """The timer for reordering went off: what has not come is lost (RFC 8985 6.3)."""
+    recovery, sent = tcb.recovery, tcb.sent
+    tcb.timers.reordering = NEVER
+    if recovery is None:
+        return
+    recovery.reorder_at = NEVER
+    prior = sent.in_flight
+    losses = recovery.on_reordering_over(sent, tcb.mss, tcb.snd.nxt, now)
+    if losses is not NOTHING:
+        _turn(tcb, losses, prior, now)
+    _await_reordered(tcb)
+
+
+def timed_out(tcb: Tcb, now: int) -> None:
+    """The retransmission timer went off: begin again with the oldest octet (RFC 5681 3.1)."""
+    recovery, controller, sent, snd = tcb.recovery, tcb.controller, tcb.sent, tcb.snd
+    if recovery is None or controller is None:
+        return
+    flight = sent.in_flight
+    if recovery.on_timeout(sent, snd.una, snd.nxt, now):
+        controller.on_timeout(flight, now)
+        ecn.reduced(tcb)
+    recovery.blameless = False
+    tcb.resend_owed = True
+    tcb.tail_probe = False
+    tcb.timers.loss_probe = NEVER
+    tcb.timers.reordering = NEVER
