@@ -10,6 +10,7 @@ from lastack.errors import LastackError
 from lastack.stack import options as o
 from lastack.stack.sockets import AF_INET6, TcpSocket
 from lastack.stack.stack import Stack
+from lastack.stack.tcp_info import TCP_INFO_SIZE
 from lastack.tcp.states import State
 from lastack.units import MINUTE, SECOND
 from lastack.wire.address import Endpoint
@@ -389,7 +390,7 @@ def test_tcp_info_has_the_layout_that_linux_gives() -> None:
     client.send(pair.now, b"x" * 1000)
     pair.run_until(pair.now + SECOND)
     packed = client.getsockopt(pair.now, o.IPPROTO_TCP, o.TCP_INFO)
-    assert isinstance(packed, bytes) and len(packed) == o.TCP_INFO_SIZE == 232
+    assert isinstance(packed, bytes) and len(packed) == TCP_INFO_SIZE == 280
     assert packed[0] == 1 and packed[5] == 1 | 2 | 4
     assert struct.unpack_from("=I", packed, 16)[0] == 1448  # tcpi_snd_mss
     assert struct.unpack_from("=I", packed, 60)[0] == 1500  # tcpi_pmtu

@@ -195,6 +195,8 @@ class Header:
     tolerance: int = 4 * MS
     tolerance_percent: float = 12.5
     mtu: int = 1500
+    mss: int = 0
+    """What the remote host's device cuts super-segments into; 0: it sends none."""
     local_ip: str = ""
     remote_ip: str = ""
     bind_port: int = 8080

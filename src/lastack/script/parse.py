@@ -39,7 +39,7 @@ _FREEBSD: Final = re.compile(r"\b(?:net\.inet6?\.|kern\.|sockstat|tcpdrop)")
 _LINUX: Final = re.compile(r"net\.ipv[46]\.|defaults\.sh|/proc/sys")
 _IGNORED: Final = frozenset(
     (
-        "gateway_ip", "netmask_ip", "speed", "mss", "wire_client", "wire_server", "verbose",
+        "gateway_ip", "netmask_ip", "speed", "wire_client", "wire_server", "verbose",
         "debug", "tcp_ts_ecr_scaled", "init_scripts", "code_command", "code_format", "code_sockopt",
     )
 )  # fmt: skip
@@ -113,7 +113,7 @@ def _set(header: Header, name: str, value: str) -> bool:
         header.tolerance_percent = float(value)
     elif name == "tcp_ts_tick_usecs":
         header.ts_tick = int(value) * US
-    elif name in ("mtu", "bind_port", "connect_port"):
+    elif name in ("mtu", "mss", "bind_port", "connect_port"):
         setattr(header, name, int(value))
     elif name in ("local_ip", "remote_ip"):
         setattr(header, name, value)

@@ -52,9 +52,9 @@ class Sent:
 class Scene(ABC):
     """Time, what is handed to the subject, and what it sends, in the order of time.
 
-    `now` is in the script's time, nanoseconds. `outbox` holds what has been sent and not yet been
-    looked at; `on_sent` hears of each packet, `on_change` whenever something has moved, and when
-    the time is `alarm`.
+    `gso_size` is that of the packet at hand. `now` is in the script's time, nanoseconds. `outbox`
+    holds what has been sent and not yet been looked at; `on_sent` hears of each packet, `on_change`
+    whenever something has moved, and when the time is `alarm`.
     """
 
     def __init__(self, header: Header) -> None:
@@ -67,6 +67,8 @@ class Scene(ABC):
         self.local_prefix = f"{self.local_text}/{16 if self.version == 4 else 64}"
         self.now = 0
         self.alarm = NEVER
+        self.mss = header.mss
+        self.gso_size = 0
         self.remote_offset = 0
         self.outbox: deque[Sent] = deque()
         self.on_change: Callable[[], None] | None = None
@@ -100,7 +102,8 @@ class Scene(ABC):
     # what comes from the remote host
 
     def deliver(self, segment: Segment, ttl: int = 64, tos: int = 0) -> Stop | None:
-        """Hand a segment of the remote host to the subject."""
+        """Hand a segment of the remote host to the subject, whole where a device would join it."""
+        self.gso_size = self.mss if segment.length > self.mss else 0
         stop = self._hand_over(self._packet(self.remote, self.local, segment, ttl, tos))
         self.settle()
         return stop

@@ -163,8 +163,8 @@ class Snippets:
 
 def _read(code: str) -> list[ast.stmt]:
     """Return the statements. There are no blocks, so where a line begins says nothing."""
-    code = re.sub(r"\\\s*\n", " ", code)
-    code = "\n".join(line.strip().rstrip(";") for line in code.splitlines())
+    code = re.sub(r"\\\s*(\n|$)", " ", code)
+    code = "\n".join(line.strip().rstrip(";").rstrip() for line in code.splitlines())
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -107,4 +107,4 @@ class Stage(StackScene):
                 raise Mismatch("the stack sends without end")
 
     def _hand_over(self, data: bytes) -> Stop | None:
-        return self.stack.packet_arrives(Packet(data), self.clock)
+        return self.stack.packet_arrives(Packet(data, gso_size=self.gso_size), self.clock)

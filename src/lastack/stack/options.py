@@ -8,10 +8,7 @@ import struct
 from typing import Final
 
 from lastack.tcp.config import Config
-from lastack.tcp.congestion.base import UNLIMITED
-from lastack.tcp.info import ConnectionInfo
-from lastack.tcp.states import State
-from lastack.units import MS, SECOND, US
+from lastack.units import MS, SECOND
 
 SOL_SOCKET: Final = 1
 SO_REUSEADDR: Final = 2
@@ -180,102 +177,3 @@ def linger_of(value: int | bytes) -> tuple[bool, int] | None:
 def pack_linger(on: bool, seconds: int) -> bytes:
     """Return a `struct linger`."""
     return _LINGER.pack(1 if on else 0, seconds)
-
-
-_LINUX_STATES: Final[dict[State, int]] = {
-    State.ESTABLISHED: 1,
-    State.SYN_SENT: 2,
-    State.SYN_RECEIVED: 3,
-    State.FIN_WAIT_1: 4,
-    State.FIN_WAIT_2: 5,
-    State.TIME_WAIT: 6,
-    State.CLOSED: 7,
-    State.CLOSE_WAIT: 8,
-    State.LAST_ACK: 9,
-    State.LISTEN: 10,
-    State.CLOSING: 11,
-}
-_CA_STATES: Final[dict[str, int]] = {"open": 0, "recovery": 3, "loss": 4}
-_TCP_INFO: Final = struct.Struct("=8B24I4Q6I4Q2I2Q4I")
-TCP_INFO_SIZE: Final = _TCP_INFO.size
-_INFINITE: Final = 0x7FFFFFFF
-
-
-def pack_info(info: ConnectionInfo) -> bytes:
-    """Return a record in the layout of Linux's `struct tcp_info` (232 octets); the unknown is 0."""
-    mss = info.mss or 0
-    unit = mss or 1
-    in_flight = info.in_flight or 0
-    ssthresh = info.ssthresh
-    options = (
-        (1 if info.timestamps else 0)
-        | (2 if info.sack else 0)
-        | (4 if info.snd_scale is not None and info.snd_scale >= 0 else 0)
-        | (32 if info.syn_data else 0)
-    )
-    scales = (max(info.snd_scale or 0, 0) & 0xF) | (max(info.rcv_scale or 0, 0) & 0xF) << 4
-    head = (
-        _LINUX_STATES[info.state if info.state is not None else State.CLOSED],
-        _CA_STATES.get(info.recovery or "", 0),
-        min(info.backoff or 0, 255),
-        min(info.probes or 0, 255),
-        min(info.backoff or 0, 255),
-        options,
-        scales,
-        0,
-    )
-    words = (
-        _u32((info.rto or 0) // US),
-        0,
-        mss,
-        mss,
-        _segments(in_flight, unit),
-        _segments(info.sacked or 0, unit),
-        _segments(info.lost or 0, unit),
-        _segments(info.resent or 0, unit),
-        0,
-        *(0, 0, 0, 0),
-        _u32(info.path_mtu or 0),
-        _u32(info.rcv_wnd or 0),
-        _u32((info.srtt or 0) // US),
-        _u32((info.rttvar or 0) // US),
-        _INFINITE
-        if ssthresh is None or ssthresh >= UNLIMITED
-        else min(_u32(ssthresh // unit), _INFINITE),
-        _u32((info.cwnd or 0) // unit),
-        mss,
-        3,
-        0,
-        _u32(info.rcv_wnd or 0),
-        _u32(info.retransmissions or 0),
-    )
-    received = info.bytes_received or 0
-    tail = (
-        *(0, 0, info.bytes_acked or 0, received),
-        _u32(info.segments_sent or 0),
-        _u32(info.segments_received or 0),
-        _u32(info.unsent or 0),
-        *(0, 0, 0),
-        *(0, 0, 0, 0),
-        *(0, 0),
-        info.bytes_sent or 0,
-        0,
-        *(0, 0, _u32(info.out_of_order or 0), _u32(info.snd_wnd or 0)),
-    )
-    return _TCP_INFO.pack(*head, *words, *tail)
-
-
-def _segments(octets: int, size: int) -> int:
-    return _u32((octets + size - 1) // size)
-
-
-def pack_idle_info(listening: bool, waiting: int, backlog: int) -> bytes:
-    """Return the record of a socket without a connection; a listener's tells of its queue."""
-    state = _LINUX_STATES[State.LISTEN if listening else State.CLOSED]
-    words = [0] * 24
-    words[4], words[5] = waiting, backlog
-    return _TCP_INFO.pack(state, *[0] * 7, *words, *[0] * 22)
-
-
-def _u32(value: int) -> int:
-    return min(max(value, 0), 0xFFFFFFFF)

@@ -9,6 +9,7 @@ from lastack.stack import options as o
 from lastack.stack.fast_open import KEY
 from lastack.stack.listener import Listener
 from lastack.stack.stack import Stack
+from lastack.stack.tcp_info import pack_idle_info, pack_info
 from lastack.tcp.config import Config
 from lastack.tcp.congestion import controller_class
 from lastack.tcp.connection import Connection
@@ -235,9 +236,9 @@ def _set_linger2(socket: SocketOptions, value: Value, now: int) -> None:
 
 def _get_info(socket: SocketOptions, now: int) -> Value:
     if socket.connection is not None:
-        return o.pack_info(socket.connection.info(now))
+        return pack_info(socket.connection.info(now))
     listener = socket.listener
-    return o.pack_idle_info(
+    return pack_idle_info(
         listener is not None,
         len(listener.waiting) if listener is not None else 0,
         listener.backlog if listener is not None else 0,

@@ -5,6 +5,8 @@ from lastack.tcp.ecn_state import NONE
 from lastack.tcp.events import Advice
 from lastack.tcp.recovery import Acked
 from lastack.tcp.replies import wish_challenge
+from lastack.tcp.send_room import is_roomy
+from lastack.tcp.tally import BUFFER, BUSY, IDLE
 from lastack.tcp.tcb import WRITABLE, Tcb
 from lastack.units import MS, NEVER
 from lastack.wire.segment import ABSENT, FIN, SYN, Segment
@@ -53,8 +55,7 @@ def acknowledge(tcb: Tcb, segment: Segment, now: int) -> None:
             tcb.syn_owed = False  # FIN-WAIT-1 may come before the ACK of our SYN
             tcb.ack_now = True
         tcb.bytes_acked += advance
-        tcb.retries = 0
-        tcb.notices |= WRITABLE
+        _progresses(tcb, now)
         _measure(tcb, segment, now)
         if tcb.search is not None:
             mtu_probing.acknowledged(tcb, now)
@@ -77,6 +78,7 @@ def acknowledge(tcb: Tcb, segment: Segment, now: int) -> None:
     )
     if duplicate:
         tcb.duplicate_acks += 1
+    tcb.tally.acknowledged(sent.delivered - delivered, tcb.mss, dsack)
     if tcb.ecn.feedback is not NONE:
         ecn.listen(tcb, segment, prior, sent.delivered - delivered, now)
     if acked or sacked or duplicate or dsack:
@@ -97,11 +99,24 @@ def _set_timers(tcb: Tcb, advanced: bool, now: int) -> None:
         timers.loss_probe = NEVER
         timers.reordering = NEVER
         timers.user_timeout = NEVER
+        if not tcb.snd.unsent:
+            tcb.tally.turn(IDLE, now)
     elif advanced:
         timers.retransmit = now + tcb.rtt.rto
         timers.user_timeout = NEVER
         tcb.begin_user_timeout(now)
         tail_probe.schedule(tcb, now)
+
+
+def _progresses(tcb: Tcb, now: int) -> None:
+    """SND.UNA has moved: the peer is alive, and there is room in the buffer."""
+    if tcb.retries:
+        tcb.retries = 0
+        tcb.tally.progresses(now)
+    if tcb.tally.limit == BUFFER and is_roomy(tcb):
+        tcb.tally.starved = False
+        tcb.tally.turn(BUSY, now)
+    tcb.notices |= WRITABLE
 
 
 def _measure(tcb: Tcb, segment: Segment, now: int) -> None:

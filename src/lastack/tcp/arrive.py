@@ -35,7 +35,7 @@ _TS_RECENT_LIFE = 24 * 86400 * SECOND
 
 def segment_arrives(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
     """Process one segment; what it asks us to send is pulled from `output` afterwards."""
-    tcb.segments_received += 1
+    tcb.segments_received += segment.segments
     state = tcb.state
     if state is SYN_SENT:
         return _syn_sent(tcb, segment, now)

@@ -7,6 +7,7 @@ from lastack.tcp.config import Config
 from lastack.tcp.events import Event
 from lastack.tcp.icmp_errors import IcmpError
 from lastack.tcp.info import ConnectionInfo
+from lastack.tcp.look import look
 from lastack.tcp.replies import wish_abort
 from lastack.tcp.send_room import is_roomy
 from lastack.tcp.states import CLOSED, ESTABLISHED, LISTEN, TIME_WAIT, Cause, State
@@ -339,7 +340,7 @@ class Connection:
         snd, rcv, sent, rtt = tcb.snd, tcb.rcv, tcb.sent, tcb.rtt
         known = tcb.state is not CLOSED and tcb.state is not LISTEN
         controller = tcb.controller
-        return ConnectionInfo(
+        found = ConnectionInfo(
             local=str(tcb.local),
             remote=str(tcb.remote),
             state=self.state,
@@ -390,3 +391,4 @@ class Connection:
             opened_passively=tcb.passive,
             syn_data=tcb.syn_data_taken,
         )
+        return look(tcb, found, now)

@@ -70,7 +70,10 @@ def make(
     tcb.last_ack_sent = rcv.nxt
     tcb.segments_sent += 1
     mss = room_for_data(tcb)
-    gso_size = mss if length > mss else 0
+    gso_size = 0
+    if length > mss:
+        gso_size = mss
+        tcb.segments_sent += (length - 1) // mss
     if gso_size and tcb.search is not None and tcb.search.size and seq == tcb.search.start:
         gso_size = 0  # a probe is one segment
     return Segment(

@@ -68,6 +68,52 @@ class ConnectionInfo:
     duplicate_acks: int | None = None
     # timers: name -> time left
     timers: dict[str, int] = field(default_factory=dict)
+    # of what is in flight, in segments
+    segments_in_flight: int | None = None
+    segments_sacked: int | None = None
+    segments_lost: int | None = None
+    segments_resent: int | None = None
+    # congestion marks (RFC 3168, RFC 9768)
+    ecn: str | None = None
+    """How the ends tell each other of marks: `none`, `classic` or `accurate`."""
+    ecn_seen: bool | None = None
+    """Something has come that was ECN-capable."""
+    marks_received: int | None = None
+    marks_delivered: int | None = None
+    """Segments, as far as the peer's feedback tells."""
+    reducing: bool | None = None
+    """The window was reduced, and what was sent since is not acknowledged yet."""
+    # more counts
+    retries: int | None = None
+    """Retransmissions of the oldest octet so far."""
+    data_segments_sent: int | None = None
+    data_segments_received: int | None = None
+    segments_delivered: int | None = None
+    bytes_resent: int | None = None
+    duplicates_reported: int | None = None
+    out_of_order_segments: int | None = None
+    timeouts: int | None = None
+    timeout_recoveries: int | None = None
+    timeout_time: int | None = None
+    # sizes and rates
+    offered_mss: int | None = None
+    peer_segment: int | None = None
+    """The largest segment that has come, or an estimate of it."""
+    receive_buffer: int | None = None
+    reordering: int | None = None
+    """Segments by which others may be overtaken before they count as lost."""
+    pacing_rate: int | None = None
+    delivery_rate: int | None = None
+    rate_app_limited: bool | None = None
+    # more times
+    min_rtt: int | None = None
+    delayed_ack_timeout: int | None = None
+    since_data_sent: int | None = None
+    since_data_received: int | None = None
+    since_ack_received: int | None = None
+    busy_time: int | None = None
+    limited_by_peer: int | None = None
+    limited_by_buffer: int | None = None
     # how it stands and ended
     error: int = 0
     opened_passively: bool | None = None

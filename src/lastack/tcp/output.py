@@ -17,6 +17,7 @@ from lastack.tcp.states import (
     SYN_SENT,
     TIME_WAIT,
 )
+from lastack.tcp.tally import BUFFER, BUSY, PEER
 from lastack.tcp.tcb import Reply, Tcb
 from lastack.tcp.when_to_send import how_much, most
 from lastack.units import NEVER, SECOND
@@ -237,6 +238,8 @@ def _resend(tcb: Tcb, span: Sent, now: int) -> Segment:
     if length and span.end == snd.end:
         flags |= PSH
     parts = snd.buffer.take(snd.offset(span.start), length) if length else _NO_PARTS
+    tcb.tally.bytes_resent += length
+    tcb.tally.data_segments_sent += (length + tcb.mss - 1) // tcb.mss
     tcb.sent_at = now
     return make(tcb, span.start, flags, parts, length, now)
 
@@ -287,6 +290,8 @@ def _more(tcb: Tcb, now: int, probe: bool = False) -> Segment | None:
         n = how_much(tcb, unsent, mss, controller.cwnd - flight, flight, now)
     fin = snd.fin_queued and n == unsent
     if n <= 0 and not (fin and unsent == 0):
+        if unsent:
+            _held_back(tcb, unsent, mss, controller.cwnd - flight, flight, now)
         return None
     flags = ACK
     if fin:
@@ -304,6 +309,10 @@ def _more(tcb: Tcb, now: int, probe: bool = False) -> Segment | None:
     tcb.push_owed = False
     tcb.cork_over = False
     tcb.bytes_sent += n
+    tally = tcb.tally
+    tally.data_segments_sent += (n + mss - 1) // mss
+    if n and tally.limit != BUSY:
+        tally.turn(BUSY, now)
     timers = tcb.timers
     timers.persist = NEVER
     timers.cork = NEVER
@@ -319,6 +328,14 @@ def _more(tcb: Tcb, now: int, probe: bool = False) -> Segment | None:
     return segment
 
 
+def _held_back(tcb: Tcb, unsent: int, mss: int, room: int, flight: int, now: int) -> None:
+    """Note by what: the peer's window, or whatever else there is."""
+    by_peer = tcb.snd.usable < min(mss, unsent) and not (flight and room < min(mss, unsent))
+    limit = PEER if by_peer else BUSY
+    if tcb.tally.limit != limit:
+        tcb.tally.turn(limit, now)
+
+
 def arm_waiting(tcb: Tcb, now: int) -> None:
     """Start the timer for what `next_segment` left unsent: persist, or cork.
 
@@ -330,6 +347,8 @@ def arm_waiting(tcb: Tcb, now: int) -> None:
         return
     if snd.nxt == snd.end:
         sampling.note_app_limit(tcb)
+        if tcb.tally.starved and tcb.sent.app_limited and tcb.tally.limit == BUSY:
+            tcb.tally.turn(BUFFER, now)
         return
     if tcb.corked and not tcb.cork_over and timers.cork == NEVER:
         timers.cork = now + tcb.config.cork_timeout

@@ -43,6 +43,7 @@ def tell_controller(tcb: Tcb, said: Acked, prior: int, delivered: int, now: int)
     _measure_rate(tcb, sample)
     if sent.app_limited and sent.delivered > sent.app_limited:
         sent.app_limited = 0  # the bubble has come through
+    tcb.tally.measured(sample.rate, sample.app_limited)
     controller.on_ack(sample)
     if not tcb.mss <= controller.cwnd <= MOST_WINDOW:  # a user's own may be off
         controller.cwnd = min(max(controller.cwnd, tcb.mss), MOST_WINDOW)

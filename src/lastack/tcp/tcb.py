@@ -20,6 +20,7 @@ from lastack.tcp.rtt import RoundTrip
 from lastack.tcp.send import SendHalf
 from lastack.tcp.sent import SentLog
 from lastack.tcp.states import CLOSED, ESTABLISHED, TIME_WAIT, Cause, State, transition
+from lastack.tcp.tally import Tally
 from lastack.tcp.timers import Timers
 from lastack.units import MS, NEVER
 from lastack.wire.address import Endpoint
@@ -82,6 +83,7 @@ class Tcb:
     rtt: RoundTrip
     timers: Timers
     ecn: Ecn
+    tally: Tally
     controller: CongestionController | None = None
     recovery: LossRecovery | None = None
     pacer: Pacer | None = None
@@ -197,6 +199,7 @@ class Tcb:
         self.rtt = RoundTrip(config)
         self.timers = Timers()
         self.ecn = Ecn()
+        self.tally = Tally()
         self.mtu = mtu
         self.first_mtu = mtu
         self.max_size = max_size
@@ -359,6 +362,7 @@ def enter(tcb: Tcb, cause: Cause, now: int, segment: Segment | None = None) -> N
         tcb.rcv.clear()
     elif row.to is ESTABLISHED:
         tcb.notices |= NOTICE_ESTABLISHED | WRITABLE
+        tcb.tally.established_at = now
         if tcb.config.keepalive:
             tcb.timers.keepalive = now + tcb.config.keepalive_idle
 

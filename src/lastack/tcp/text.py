@@ -18,6 +18,7 @@ def seventh_process_text(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
     if state is not ESTABLISHED and state is not FIN_WAIT_1 and state is not FIN_WAIT_2:
         return Stop.DATA_AFTER_FIN
     rcv = tcb.rcv
+    tcb.tally.data_segments_received += segment.segments
     seq = segment.seq
     skip = diff(rcv.nxt, seq)
     if skip < 0:
@@ -42,8 +43,9 @@ def seventh_process_text(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
         end_with(tcb, Cause.DATA_AFTER_CLOSE, errno.ECONNRESET, now, segment)
         return Stop.DATA_AFTER_CLOSE
     data = trimmed(segment.parts, skip, end - skip)
-    if end - skip > rcv.segment_size:
-        rcv.segment_size = segment.gso_size or end - skip
+    size = segment.gso_size or end - skip
+    if size > rcv.segment_size:
+        rcv.segment_size = size
     if gt(add(seq, skip), rcv.nxt):
         return _keep(tcb, segment, add(seq, skip), data)
     _deliver(tcb, segment, data, now)
@@ -56,6 +58,7 @@ def seventh_process_text(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
 def _deliver(tcb: Tcb, segment: Segment, data: bytes, now: int) -> None:
     """The octets we waited for: give them to the user, and what they make whole."""
     rcv = tcb.rcv
+    tcb.tally.data_received_at = now
     before = rcv.nxt
     again = rcv.overlap(before, add(before, len(data))) if rcv.blocks else None
     rcv.deliver(data)
@@ -95,6 +98,7 @@ def _keep(tcb: Tcb, segment: Segment, seq: int, data: bytes) -> Stop | None:
     again = rcv.overlap(seq, add(seq, len(data)))
     kept = rcv.keep(seq, data, tcb.config.reassembly_blocks)
     owed = segment.segments
+    tcb.tally.out_of_order += owed
     if again is not None:
         wish_duplicate(tcb, again[0], again[1])
         owed -= 1

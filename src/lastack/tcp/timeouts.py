@@ -54,6 +54,7 @@ def _retransmit(tcb: Tcb, now: int) -> None:
         tcb.retrying_since = tcb.sent.spans[0].sent_at
     if _exhausted(tcb, opening, now):
         return
+    tcb.tally.timed_out(now, tcb.retries > 0)
     tcb.retries += 1
     tcb.begin_user_timeout(now)
     if tcb.retries == tcb.config.r1:  # of a SYN too (MUST-22)

@@ -53,6 +53,8 @@ def send(tcb: Tcb, data: bytes | bytearray | memoryview, now: int, urgent: bool)
     """
     check_sendable(tcb)
     room = send_room(tcb)
+    if room < len(data):
+        tcb.tally.starved = True
     if room <= 0:
         return 0
     if isinstance(data, bytes):
