@@ -34,8 +34,10 @@ _OFFERED_MSS: Final = (
 FREEBSD: Final = (
     (r"cookie-update-of-length-17 ", "is corrupt: it begins with a stray `s`"),
     (r"^fast-open/", "TCP Fast Open (RFC 7413), which lastack has not yet"),
-    (r"udp_encapsulation", "TCP in UDP, which lastack has not yet"),
-    (r"md5", "the MD5 option (RFC 2385), which lastack has not yet"),
+    (
+        r"tcp-over-udp/rcv-syn-timewait",
+        "wants a SYN to open a connection in TIME-WAIT again, which `reuse_time_wait=0` forbids",
+    ),
     (r"hard-error-ignored-ipv6", _OFFERED_MSS),
 )
 GOOGLE: Final = (
@@ -47,7 +49,6 @@ GOOGLE: Final = (
     (r"^inq/", "Linux's TCP_INQ"),
     (r"^(sendfile|splice)/", "files and pipes beside sockets"),
     (r"^mtu_probe/", "probing for the path MTU (RFC 4821)"),
-    (r"^md5/", "the MD5 option (RFC 2385)"),
     (r"^cwnd_moderation/.*-ecn-", "proportional rate reduction (RFC 6937) after an ECN echo"),
     (r"root fq|pfifo limit", "a queue of the machine's (`tc`)"),
     (r"^nagle/https_client", "where Linux's buffers end, which sets PSH there (needs `ethtool`)"),

@@ -102,7 +102,8 @@ def test_any_other_text_is_a_value_error(text: str) -> None:
         "- 1:1(0) win 0",
         "S 0:0(0) win 5 <FO 0011223344556677,nop,nop>",
         "S 0:0(0) win 5 <FO,eol,eol>",
-        "S 0:0(0) win 5 <0xfd04abcd,0x131200000000000000000000000000000000,nop,nop>",
+        "S 0:0(0) win 5 <0xfd04abcd,md5 00112233445566778899aabbccddeeff,nop,nop>",
+        ". 1:1(0) ack 1 win 5 <ao 61 84 2ee437c6f8ede6d7c4d602e7>",
         "S 0:0(0) win 5 <eol,0xffffff>",
     ],
 )

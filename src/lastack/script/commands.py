@@ -10,6 +10,7 @@ from lastack.script.symbols import Unknown
 
 _ASSIGNMENT: Final = re.compile(r"([a-z][a-z0-9_.]+)=(\"[^\"]*\"|'[^']*'|\S+)")
 _SETTING: Final = re.compile(r"/proc/sys/([a-z0-9_./]+)=(\"[^\"]*\"|'[^']*'|\S+)")
+_ASSOCIATION: Final = re.compile(r'add (\S+) (\S+) tcp \S+ -A tcp-md5 "([^"]*)"')
 _PLAIN_DEVICE: Final = re.compile(
     r"tc qdisc (add|replace) dev tun0 root pfifo|tc qdisc del(ete)? dev tun0 root.*"
     r"|ethtool -K tun0 ((tso|gso|gro) off ?)+"
@@ -39,8 +40,15 @@ class Commands(Machine):
         """Do what a shell line says. Raises Unknown when it cannot be done here, Mismatch when
         the line checks something that is not so.
         """
+        if "setkey" in command:
+            self._security(_ASSOCIATION.findall(command))
+            return
         for line in _lines(command):
             self._obey_one(line)
+
+    def _security(self, associations: list[tuple[str, str, str]]) -> None:
+        """Take FreeBSD's security associations (source, destination, secret); none forgets all."""
+        raise Unknown("security associations")
 
     def _obey_one(self, line: str) -> None:
         if line.startswith("sysctl "):

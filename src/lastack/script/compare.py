@@ -5,7 +5,7 @@ from typing import Final
 from lastack.script.flow import Flow
 from lastack.script.model import ANY_SEQ, Option, SegmentSpec
 from lastack.script.scene import Sent
-from lastack.wire.segment import ACK, FIN, PSH, SACK, TIMESTAMPS, Segment
+from lastack.wire.segment import ACK, FIN, MD5_SIGNATURE, PSH, SACK, TIMESTAMPS, Segment
 
 _BITS: Final = 0x1FF
 _PADDING: Final = (0, 1)
@@ -49,6 +49,10 @@ def differences(
         wrong.append("win")
     if segment.urgent != max(spec.urgent, 0):
         wrong.append("urg")
+    if spec.signed and not sent.signature_holds:
+        wrong.append("signature")
+    if spec.udp != sent.udp:
+        wrong.append("UDP ports")
     if spec.options is not None and not _options_fit(spec.options, segment, flow, semantic):
         wrong.append("options")
     elif spec.options is not None and ts_slack >= 0 and not _on_time(spec, segment, flow, ts_slack):
@@ -108,6 +112,8 @@ def _options_fit(
 def _fits(option: Option, kind: int, body: bytes, flow: Flow) -> bool:
     if option.kind != kind:
         return False
+    if kind == MD5_SIGNATURE:  # which digest it is has been seen to
+        return len(option.body) == len(body)
     if kind == SACK and option.sack:
         edges = [
             flow.ack(int.from_bytes(body[i : i + 4], "big"), 0) for i in range(0, len(body), 4)

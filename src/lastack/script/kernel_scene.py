@@ -19,14 +19,21 @@ class KernelScene(LiveScene):
         self.urgent = False
         self.remote_isns: dict[tuple[int, int], int] = {}
 
-    def deliver(self, segment: Segment, ttl: int = 64, tos: int = 0) -> Stop | None:
+    def deliver(
+        self,
+        segment: Segment,
+        ttl: int = 64,
+        tos: int = 0,
+        udp: tuple[int, int] | None = None,
+        signed: bool = False,
+    ) -> Stop | None:
         """Hand a segment of the remote host to the kernel."""
         if segment.flags & URG:
             self.urgent = True
         if segment.flags & SYN:
             ports = (segment.destination_port, segment.source_port)
             self.remote_isns[ports] = (segment.seq - self.remote_offset) & 0xFFFFFFFF
-        return super().deliver(segment, ttl, tos)
+        return super().deliver(segment, ttl, tos, udp, signed)
 
     def _hand_over(self, data: bytes) -> Stop | None:
         self.link.send(Packet(data))

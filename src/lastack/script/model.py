@@ -40,6 +40,7 @@ class Option:
     """A TCP option: `body` without kind and length, or numbers still to be mapped.
 
     `sack` are edges in the script's numbers; `ts_val` and `ts_ecr` are -1 where any will do.
+    `valid` stands for the signature that is right, by the script's key.
     """
 
     kind: int
@@ -47,6 +48,7 @@ class Option:
     sack: tuple[tuple[int, int], ...] = ()
     ts_val: int = -1
     ts_ecr: int = -1
+    valid: bool = False
 
     @property
     def length(self) -> int:
@@ -78,7 +80,8 @@ class SegmentSpec:
 
     -1 means that the script does not say; `options` None that any will do. `ports` is (source,
     destination), or None. `counted` tells that the ECN flags were given as an AccECN number,
-    `absolute` that `seq` is as on the wire, not counted from an initial sequence number.
+    `absolute` that `seq` is as on the wire, not counted from an initial sequence number. `udp` are
+    the ports (source, destination) of the datagram that a segment is in, or None.
     """
 
     inbound: bool
@@ -93,11 +96,20 @@ class SegmentSpec:
     ports: tuple[int, int] | None = None
     counted: bool = False
     absolute: bool = False
+    udp: tuple[int, int] | None = None
+
+    @property
+    def signed(self) -> bool:
+        """Whether the segment is to have the right signature."""
+        return any(option.valid for option in self.options or ())
 
 
 @dataclass(frozen=True)
 class IcmpSpec:
-    """An ICMP error that quotes `length` octets from `seq` of what the stack has sent."""
+    """An ICMP error that quotes `length` octets from `seq` of what the stack has sent.
+
+    `udp` are the ports of the datagram that these were in, or None.
+    """
 
     inbound: bool
     type: str
@@ -106,6 +118,7 @@ class IcmpSpec:
     seq: int = 0
     length: int = 0
     ip: IpSpec = IpSpec()
+    udp: tuple[int, int] | None = None
 
 
 class Anything:
@@ -205,6 +218,8 @@ class Header:
     strict_segments: bool = False
     forgiven: frozenset[str] = frozenset()
     """What may differ without harm: `packet`, `syscall` (--non_fatal)."""
+    md5_secret: bytes = b""
+    """The key of `md5 valid`."""
     knobs: dict[str, str] = field(default_factory=dict)
     """Ours: --knob=NAME=VALUE."""
 

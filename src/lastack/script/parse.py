@@ -119,6 +119,10 @@ def _set(header: Header, name: str, value: str) -> bool:
         setattr(header, name, value)
     elif name == "strict_segments":
         header.strict_segments = True
+    elif name == "tcp_md5_secret":
+        header.md5_secret = value.encode()
+    elif name == "udp_encapsulation":
+        return value == "tcp"  # each packet says itself whether it is in UDP
     elif name == "non_fatal":
         header.forgiven = frozenset(value.split(","))
     elif name == "knob":

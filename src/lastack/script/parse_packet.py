@@ -14,6 +14,7 @@ from lastack.wire.segment import (
     FAST_OPEN,
     FLAG_LETTERS,
     MAXIMUM_SEGMENT_SIZE,
+    MD5_SIGNATURE,
     SACK,
     SACK_PERMITTED,
     TIMESTAMPS,
@@ -98,13 +99,26 @@ def _icmp(scanner: Scanner, inbound: bool, ip: IpSpec) -> IcmpSpec:
     if scanner.takes_word("mtu"):
         mtu = scanner.number("an MTU", _MASK)
     seq = length = 0
+    udp: tuple[int, int] | None = None
     if scanner.takes("["):
         if scanner.takes_word("udp") or scanner.takes_word("raw"):
             scanner.unsupported("ICMP about UDP")
         seq, length = _range(scanner)
+        udp = _udp(scanner)
         scanner.expect("]")
         seq = max(seq, 0)
-    return IcmpSpec(inbound, kind, code, mtu, seq, length, ip)
+    return IcmpSpec(inbound, kind, code, mtu, seq, length, ip, udp)
+
+
+def _udp(scanner: Scanner) -> tuple[int, int] | None:
+    """Read `/udp(9811 > 1)`, the ports of the datagram around a segment; None without one."""
+    if not scanner.takes("/udp("):
+        return None
+    ports = scanner.match(_PORTS)
+    if ports is None:
+        scanner.fail("two UDP ports")
+    scanner.expect(")")
+    return int(ports[1]), int(ports[2])
 
 
 def _segment(scanner: Scanner, inbound: bool, ip: IpSpec) -> SegmentSpec:
@@ -143,6 +157,7 @@ def _segment(scanner: Scanner, inbound: bool, ip: IpSpec) -> SegmentSpec:
         (int(ports[1]), int(ports[2])) if ports is not None else None,
         counted,
         absolute,
+        _udp(scanner),
     )
 
 
@@ -207,7 +222,11 @@ def _option(scanner: Scanner) -> Option:
     if name == "FOEXP":
         more = not scanner.sees(",") and not scanner.sees(">")
         return Option(EXPERIMENT, MAGIC + (_cookie(scanner) if more else b""))
-    if name in ("md5", "ECN"):
+    if name == "md5":
+        if scanner.takes_word("valid"):
+            return Option(MD5_SIGNATURE, bytes(16), valid=True)
+        return Option(MD5_SIGNATURE, _hex(scanner, "a digest"))
+    if name == "ECN":
         scanner.unsupported(f"the TCP option {name}")
     raise scanner.fault("an option (mss, wscale, sackOK, sack, TS, FO, uto, nop, eol or 0x...)")
 

@@ -4,6 +4,7 @@ Whoever plays a script sees only this: a stack of ours in virtual time (`stage`)
 on a real device (`tun_stage`), or the machine's kernel (`kernel_stage`).
 """
 
+import struct
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
@@ -18,11 +19,15 @@ from lastack.wire import icmp, ip4, ip6
 from lastack.wire.address import pack_address
 from lastack.wire.checksum import transport_holds
 from lastack.wire.segment import Segment, decode_segment
+from lastack.wire.signing import Md5Signer, md5_digest, place_of_signature
 from lastack.wire.stop import Stop
 
 _LOCAL: Final = {4: "192.168.0.1", 6: "fd3d:fa7b:d17d::1"}
 _REMOTE: Final = {4: "192.0.2.1", 6: "2001:db8::1"}
 _TCP: Final = 6
+_UDP: Final = 17
+_UDP_HEADER: Final = 8
+_UDP_PORTS: Final = struct.Struct("!HH")
 _ICMP4: Final = 1
 
 
@@ -30,6 +35,8 @@ class Sent:
     """A packet that the subject has sent: when, from which port to which, and the segment.
 
     `segment` is None for what is not TCP (`what` then says what it is); `message` is an ICMP one.
+    `udp` are the ports of the datagram that the segment was in, `signature_holds` tells that it is
+    signed with the script's key.
     """
 
     def __init__(
@@ -47,6 +54,8 @@ class Sent:
         self.ttl = ttl
         self.what = what
         self.message = message
+        self.udp: tuple[int, int] | None = None
+        self.signature_holds = False
 
 
 class Scene(ABC):
@@ -73,6 +82,7 @@ class Scene(ABC):
         self.outbox: deque[Sent] = deque()
         self.on_change: Callable[[], None] | None = None
         self.on_sent: Callable[[Sent], None] | None = None
+        self._secret = header.md5_secret
         self._ident = 0
 
     def begin(self) -> None:
@@ -101,18 +111,36 @@ class Scene(ABC):
 
     # what comes from the remote host
 
-    def deliver(self, segment: Segment, ttl: int = 64, tos: int = 0) -> Stop | None:
-        """Hand a segment of the remote host to the subject, whole where a device would join it."""
+    def deliver(
+        self,
+        segment: Segment,
+        ttl: int = 64,
+        tos: int = 0,
+        udp: tuple[int, int] | None = None,
+        signed: bool = False,
+    ) -> Stop | None:
+        """Hand a segment of the remote host to the subject, whole where a device would join it.
+
+        `udp` are the ports of a datagram around it; `signed` puts the right MD5 signature into the option that is there.
+        """
         self.gso_size = self.mss if segment.length > self.mss else 0
-        stop = self._hand_over(self._packet(self.remote, self.local, segment, ttl, tos))
+        if signed:
+            self._sign(segment)
+        stop = self._hand_over(self._packet(self.remote, self.local, segment, ttl, tos, udp))
         self.settle()
         return stop
 
     def deliver_icmp(
-        self, kind: icmp.IcmpKind, code: int, rest: int, quoted: Segment, ttl: int = 64
+        self,
+        kind: icmp.IcmpKind,
+        code: int,
+        rest: int,
+        quoted: Segment,
+        ttl: int = 64,
+        udp: tuple[int, int] | None = None,
     ) -> Stop | None:
         """Hand an ICMP error about a segment of the subject's to the subject."""
-        about = self._packet(self.local, self.remote, quoted, 64, 0)
+        about = self._packet(self.local, self.remote, quoted, 64, 0, udp)
         if self.version == 4:
             body = icmp.error4(kind, code, rest, about)
             head = ip4.encode_ip4(self.remote, self.local, 1, len(body), ttl)
@@ -124,18 +152,34 @@ class Scene(ABC):
         return stop
 
     def _packet(
-        self, source: bytes, destination: bytes, segment: Segment, ttl: int, tos: int
+        self,
+        source: bytes,
+        destination: bytes,
+        segment: Segment,
+        ttl: int,
+        tos: int,
+        udp: tuple[int, int] | None,
     ) -> bytes:
         self._ident = (self._ident + 1) & 0xFFFF
         interface = Interface("remote", [], 65535)
-        path = Path(interface, source, destination, ttl, tos >> 2, True)
+        ports = b"" if udp is None else _UDP_PORTS.pack(*udp)
+        path = Path(interface, source, destination, ttl, tos >> 2, True, (), False, ports)
         return encode(path, segment, self._ident).to_bytes()
+
+    def _sign(self, segment: Segment) -> None:
+        options = segment.options
+        at = place_of_signature(options) + 2
+        digest = md5_digest(self.remote, self.local, segment, len(options), self._secret)
+        segment.options = options[:at] + digest + options[at + len(digest) :]
 
     # what the subject sends
 
     def _take(self, data: bytes, time: int, unchecked: bool = False) -> None:
         """A packet of the subject has come out at `time`; `unchecked`: with its checksum owed."""
         sent = _read(data, time, unchecked)
+        if sent.segment is not None and sent.segment.signed:
+            signer = Md5Signer(self.remote, self.local, self._secret, False)
+            sent.signature_holds = signer.check(sent.segment) is None
         self.outbox.append(sent)
         if self.on_sent is not None:
             self.on_sent(sent)
@@ -149,7 +193,11 @@ def _read(data: bytes, time: int, unchecked: bool) -> Sent:
     if isinstance(header, Stop):
         raise Mismatch(f"the stack sent a bad packet: {header.sentence}", "", data.hex())
     start, end = header.payload_start, header.payload_end
-    if header.protocol != _TCP:
+    udp: tuple[int, int] | None = None
+    if header.protocol == _UDP and end - start > _UDP_HEADER:
+        udp = _UDP_PORTS.unpack_from(data, start)
+        start += _UDP_HEADER
+    elif header.protocol != _TCP:
         message: icmp.IcmpMessage | Stop | None = None
         if header.protocol == _ICMP4 and isinstance(header, ip4.Ip4):
             message = icmp.decode_icmp4(data, start, end)
@@ -159,11 +207,13 @@ def _read(data: bytes, time: int, unchecked: bool) -> Sent:
             return Sent(time, None, header.tos, header.ttl, f"IP protocol {header.protocol}")
         return Sent(time, None, header.tos, header.ttl, repr(message), message)
     if not unchecked and not transport_holds(
-        header.source, header.destination, _TCP, data, start, end
+        header.source, header.destination, header.protocol, data, header.payload_start, end
     ):
         raise Mismatch("the stack sent a segment with a bad checksum (MUST-2)")
     segment = decode_segment(data, start, end)
     if isinstance(segment, Stop):
         raise Mismatch(f"the stack sent a bad segment: {segment.sentence}", "", data.hex())
     segment.ecn = header.tos & 3
-    return Sent(time, segment, header.tos, header.ttl)
+    sent = Sent(time, segment, header.tos, header.ttl)
+    sent.udp = udp
+    return sent

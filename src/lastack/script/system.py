@@ -14,6 +14,8 @@ from lastack.script.verdict import Mismatch
 from lastack.tcp.config import Config
 from lastack.tcp.states import CLOSED, TIME_WAIT, State, state_named
 from lastack.units import MS, SECOND
+from lastack.wire.address import pack_address
+from lastack.wire.signing import Md5Key
 from lastack.wire.stop import Stop
 
 Change = Callable[[Config, str], Config]
@@ -22,6 +24,7 @@ _STATES: Final = re.compile(
     r"sockstat (?P<flags>.*?)\|\s*(?P<mine>grep packetdril\w*\s*\|)?\s*"
     r"grep -c (?P<state>\w+)\s*\|\s*grep (?P<count>\d+)$"
 )
+_LISTENS: Final = re.compile(r'grep " 0A " /proc/net/tcp /proc/net/tcp6 \| grep ":(\w{4})"$')
 _DROP: Final = re.compile(r"tcpdrop -s (\w+)$")
 
 
@@ -89,7 +92,7 @@ _FREEBSD: Final[dict[str, Change]] = {
     "net.inet.tcp.recvspace": _amount("receive_buffer"),
     "kern.ipc.maxsockbuf": _amount("scaled_buffer"),
     "net.inet.tcp.sendspace": _amount("send_buffer"),
-    "net.inet.tcp.rexmit_slop": _amount("min_rto", MS, 30 * MS),
+    "net.inet.tcp.rexmit_slop": _amount("rto_slop", MS),
     "net.inet.tcp.rexmit_initial": _amount("initial_rto", MS),
     "net.inet.tcp.delacktime": _amount("delayed_ack_timeout", MS),
     "net.inet.tcp.keepidle": _amount("keepalive_idle", MS),
@@ -110,6 +113,7 @@ _FREEBSD: Final[dict[str, Change]] = {
     "net.inet.tcp.v6mssdflt": _amount("mss_default_v6"),
     "net.inet.tcp.insecure_rst": _switched_off("exact_reset"),
     "net.inet.tcp.insecure_syn": _switched_off("challenge_syn"),
+    "net.inet.tcp.udp_tunneling_port": _amount("udp_port"),
     "net.inet.tcp.delayed_ack": _switch("delayed_ack"),
     "net.inet.tcp.ecn.enable": _word("ecn", ("off", "on", "accept", "accurate", "accurate-accept")),
     "net.inet.tcp.ecn.maxretries": _amount("ecn_syn_retries"),
@@ -154,7 +158,7 @@ _FIXED: Final[dict[str, tuple[str, ...]]] = {
     "net.inet.tcp.syncookies": ("0", "1"),
     "net.inet.tcp.syncookies_only": ("0",),
     "net.inet.tcp.tolerate_missing_ts": ("0",),
-    "net.inet.tcp.udp_tunneling_port": ("0",),
+    "net.inet.tcp.udp_tunneling_overhead": ("8",),
     "net.ipv4.tcp_syncookies": ("0", "1"),
 }
 """Settings that we have in this way only."""
@@ -201,12 +205,17 @@ class System(Commands):
             return  # both signs of `classic_hystart`: how it is anyway
         states = _STATES.match(line)
         drop = _DROP.match(line)
+        listens = _LISTENS.match(line)
         if states is not None:
             self._count(states["state"], states["mine"] is not None, int(states["count"]), line)
         elif drop is not None and state_named(drop[1]) is TIME_WAIT:
             self._drop_time_waits()
         elif line.startswith("nstat"):
             self._statistics(line)
+        elif listens is not None:
+            port = int(listens[1], 16)
+            if not self.calls.stage.stack.listeners.by_port.get(port):
+                raise Mismatch("nobody listens", f"port {port}", "none")
         else:
             super()._other(line)
 
@@ -236,6 +245,15 @@ class System(Commands):
 
     def _forget_peers(self) -> None:
         self.calls.stage.stack.fast_open.forget()
+
+    def _security(self, associations: list[tuple[str, str, str]]) -> None:
+        keys = {
+            Md5Key(pack_address(destination), secret.encode())
+            for source, destination, secret in associations
+            if pack_address(source) == self.calls.stage.local
+        }
+        stack = self.calls.stage.stack
+        stack.config = stack.config.replace(md5_keys=tuple(keys))
 
     # the table of connections
 

@@ -9,11 +9,13 @@ Order of those who may be meant: connection, TIME-WAIT entry, listener, nobody.
 
 from typing import Final
 
-from lastack.stack import icmp
+from lastack.stack import icmp, tunnel
+from lastack.stack.authentic import signature_stop, stranger_stop
 from lastack.stack.demux import Slot
 from lastack.stack.host import Host
 from lastack.stack.listener import Listener, Verdict
-from lastack.tcp.replies import reset_for
+from lastack.stack.on_path import reroute
+from lastack.stack.refuse import address_stop, is_newer_syn, other_port, reset, stop_of_many
 from lastack.tcp.states import CLOSED, LISTEN, TIME_WAIT, Cause
 from lastack.tcp.time_wait import TimeWait, time_wait_segment
 from lastack.wire.address import Endpoint
@@ -108,13 +110,17 @@ def _other_ip4(
     if not isinstance(header, Ip4):
         return header
     if header.protocol != _TCP:
-        stop = _address_stop(host, header.source, header.destination)
+        stop = address_stop(host, header.source, header.destination)
         if stop is not None:
             return Stop.NOT_OURS if stop is Stop.SYN_TO_MANY else stop
     if header.is_fragment:
         return _fragment(host, header, data, start, now)
     if header.protocol == icmp.ICMP4:
         return icmp.icmp4_arrives(host, header, data, now)
+    if header.protocol == tunnel.UDP and host.config.udp_port:
+        port = tunnel.sender_of(host.config.udp_port, header, data, _is_checked(packet))
+        if port is not None:
+            return _datagram(host, packet, header, data, 4, port, now)
     if header.protocol != _TCP:
         icmp.refuse4(host, header, data, start, now)
         return Stop.UNKNOWN_PROTOCOL
@@ -149,13 +155,17 @@ def _other_ip6(
             icmp.complain6(host, data, start, end, now)
         return header
     if header.protocol != _TCP:
-        stop = _address_stop(host, header.source, header.destination)
+        stop = address_stop(host, header.source, header.destination)
         if stop is not None:
             return Stop.NOT_OURS if stop is Stop.SYN_TO_MANY else stop
     if header.is_fragment:
         return _fragment(host, header, data, start, now)
     if header.protocol == icmp.ICMP6:
         return icmp.icmp6_arrives(host, header, data, now)
+    if header.protocol == tunnel.UDP and host.config.udp_port:
+        port = tunnel.sender_of(host.config.udp_port, header, data, _is_checked(packet))
+        if port is not None:
+            return _datagram(host, packet, header, data, 16, port, now)
     if header.protocol != _TCP:
         icmp.refuse6(host, header, data, start, now)
         return Stop.UNKNOWN_PROTOCOL
@@ -164,6 +174,27 @@ def _other_ip6(
         host, packet, _key(header, data), 16, addresses, header.payload_start,
         header.payload_end, header.ecn, now,
     )  # fmt: skip
+
+
+def _is_checked(packet: Packet) -> bool:
+    return packet.checksum != CHECKSUM_PRESENT
+
+
+def _datagram(
+    host: Host,
+    packet: Packet,
+    header: Ip4 | Ip6,
+    data: bytes,
+    width: int,
+    port: int | Stop,
+    now: int,
+) -> Stop | None:
+    """Take the segment in a datagram that came from this port of the peer's."""
+    if isinstance(port, Stop):
+        return port
+    start, end = header.payload_start + tunnel.HEADER, header.payload_end
+    key = header.source + header.destination + data[start : start + 4]
+    return _tcp(host, packet, key, width, 0, start, end, header.ecn, now, (), port)
 
 
 def _key(header: Ip4 | Ip6, data: bytes) -> bytes:
@@ -200,16 +231,22 @@ def _tcp(
     ecn: int,
     now: int,
     hops: tuple[bytes, ...] = (),
+    udp_port: int = 0,
 ) -> Stop | None:
-    """Take the segment in data[start:end]; its addresses have `width` octets and that sum."""
+    """Take the segment in data[start:end]; its addresses have `width` octets and that sum.
+
+    One that came in a datagram from `udp_port` has been verified already.
+    """
     slot = host.demux.slots.get(key)
     if slot is None and key not in host.time_wait_table.entries:
-        stop = _address_stop(host, key[:width], key[width : 2 * width])
+        stop = address_stop(host, key[:width], key[width : 2 * width])
         if stop is not None:
-            return _many(packet.data, start, end) if stop is Stop.SYN_TO_MANY else stop
+            return stop_of_many(packet.data, start, end) if stop is Stop.SYN_TO_MANY else stop
     data = packet.data
-    if packet.checksum == CHECKSUM_PRESENT and not checksum_holds(
-        data, start, end, addresses + _TCP + end - start
+    if (
+        packet.checksum == CHECKSUM_PRESENT
+        and not udp_port
+        and not checksum_holds(data, start, end, addresses + _TCP + end - start)
     ):
         return Stop.BAD_CHECKSUM if end - start >= 20 else Stop.BAD_TCP_HEADER  # MUST-3
     segment = decode_segment(data, start, end)
@@ -217,16 +254,24 @@ def _tcp(
         return segment
     segment.gso_size = packet.gso_size
     segment.ecn = ecn
+    segment.udp_port = udp_port
     host.counters.segments_in += 1
     if slot is None:
         return _stranger(host, key, width, segment, hops, now)
-    if hops and hops != slot.hops:
-        host.reroute(slot, hops, now)
     connection = slot.connection
     before = connection.state
     if before is CLOSED or (before is TIME_WAIT and segment.flags & SYN):
         if _makes_way(host, slot, now):
             return _stranger(host, key, width, segment, hops, now)
+    if segment.signed or slot.signer is not None:
+        stop = signature_stop(slot.signer, segment)
+        if stop is not None:
+            return stop
+    if slot.udp_port != udp_port:
+        local, remote = connection.local, connection.remote
+        return other_port(host, local, remote, segment, connection.config, slot.signer, now)
+    if hops and hops != slot.hops:
+        reroute(host, slot, hops, now)
     if host.config.drop_syn_fin and _is_syn_fin(segment) and before is not TIME_WAIT:
         return Stop.SYN_WITH_FIN
     try:
@@ -241,29 +286,6 @@ def _tcp(
 
 def _is_syn_fin(segment: Segment) -> bool:
     return segment.flags & _SYN_FIN == _SYN_FIN
-
-
-def _many(data: bytes, start: int, end: int) -> Stop:
-    """Return the name for a segment to or from a group or a broadcast address (MUST-57)."""
-    if end - start >= 20 and data[start + 13] & SYN:
-        return Stop.SYN_TO_MANY
-    return Stop.BAD_SOURCE
-
-
-def _address_stop(host: Host, source: bytes, destination: bytes) -> Stop | None:
-    """Return what is wrong with a packet's addresses, None when it may have been meant for us.
-
-    SYN_TO_MANY stands for anything sent to a group; the caller finds the better name.
-    """
-    routes = host.routes
-    if routes.is_bad_source(source):
-        return Stop.SYN_TO_MANY if routes.is_many(source) else Stop.BAD_SOURCE
-    if routes.is_ours(destination):
-        # From ourselves, over a wire: nobody honest (unless we have talked to ourselves).
-        return Stop.BAD_SOURCE if routes.is_ours(source) and not host.looping else None
-    if routes.is_many(destination):
-        return Stop.SYN_TO_MANY
-    return None if host.listeners.claims(destination) else Stop.NOT_OURS
 
 
 def _makes_way(host: Host, slot: Slot, now: int) -> bool:
@@ -303,27 +325,26 @@ def _stranger(
         if slot is not None:
             host.settle(slot, now)
         return stop
+    config = host.ports.config_of(local.address, local.port) or host.config
+    stop = stranger_stop(config, local.address, remote.address, segment)
+    if stop is not None:
+        return stop
     stop = Stop.RST_TO_NOBODY if segment.flags & RST else Stop.NO_CONNECTION
     if host.trace is not None:
         host.trace(now, "in", None, segment, CLOSED, stop)
-    _reset(host, local, remote, segment, now)
+    reset(host, local, remote, segment, now, config)
     return stop
-
-
-def _reset(host: Host, local: Endpoint, remote: Endpoint, segment: Segment, now: int) -> None:
-    """Answer with a reset, at a bounded rate (RFC 9293 3.10.7.1)."""
-    reset = reset_for(segment)
-    if reset is None:
-        return
-    if host.may_answer(now):
-        config = host.ports.config_of(local.address, local.port)
-        host.reply(local.address, remote.address, reset, now, config=config)
-    else:
-        host.counters.resets_held_back += 1
 
 
 def _time_wait(host: Host, key: bytes, entry: TimeWait, segment: Segment, now: int) -> Stop | None:
     """Give a segment to a TIME-WAIT entry; None for a SYN that may open the 4-tuple again."""
+    if segment.signed or entry.signer is not None:
+        wrong = signature_stop(entry.signer, segment)
+        if wrong is not None:
+            return wrong
+    if entry.udp_port != segment.udp_port and not is_newer_syn(host, entry, segment, now):
+        config = entry.config or host.config
+        return other_port(host, entry.local, entry.remote, segment, config, entry.signer, now)
     stop = time_wait_segment(entry, segment, now, host.config)
     if stop is None:
         listener = host.listeners.find(
@@ -336,7 +357,10 @@ def _time_wait(host: Host, key: bytes, entry: TimeWait, segment: Segment, now: i
     if host.trace is not None:
         host.trace(now, "in", None, segment, TIME_WAIT, stop)
     if entry.reply is not None:
-        host.reply(entry.local.address, entry.remote.address, entry.reply, now, entry.hops)
+        host.reply(
+            entry.local.address, entry.remote.address, entry.reply, now, entry.hops, entry.config,
+            entry.signer, entry.udp_port,
+        )  # fmt: skip
         entry.reply = None
     if stop is Stop.RESET:
         host.time_wait_table.remove(key)
@@ -358,11 +382,15 @@ def _listen(
 
     `old` is the TIME-WAIT entry that the SYN may reopen.
     """
+    config = listener.config
+    stop = stranger_stop(config, local.address, remote.address, segment)
+    if stop is not None:
+        return stop, None
     if segment.flags & RST:
         return Stop.RST_IN_LISTEN, None
     if segment.flags & ACK:
         if not segment.flags & SYN or host.config.reset_syn_ack_in_listen:
-            _reset(host, local, remote, segment, now)
+            reset(host, local, remote, segment, now, config)
         return Stop.ACK_IN_LISTEN, None
     if not segment.flags & SYN:
         return Stop.NO_SYN_IN_LISTEN, None
@@ -371,7 +399,7 @@ def _listen(
     if listener.inspect is not None:
         verdict = _inspect(host, listener, local, remote, segment)
         if verdict is Verdict.REJECT:
-            _reset(host, local, remote, segment, now)
+            reset(host, local, remote, segment, now, config)
             return Stop.SYN_REJECTED, None
         if verdict is not Verdict.ACCEPT:
             return Stop.SYN_IGNORED, None
@@ -382,7 +410,9 @@ def _listen(
     interface = host.routes.towards(remote.address)
     if interface is None:
         return Stop.NO_ROUTE, None
-    slot = host.create(local, remote, interface, listener.config, listener, hops, now, old)
+    if segment.udp_port != config.udp_remote_port:
+        config = config.replace(udp_remote_port=segment.udp_port)
+    slot = host.create(local, remote, interface, config, listener, hops, now, old)
     child = slot.connection
     host.counters.opened_passively += 1
     early, child.tcb.fast_open = host.fast_open.syn_arrives(

@@ -12,6 +12,7 @@ from lastack.stack.ip import Path
 from lastack.stack.listener import Listener
 from lastack.tcp.connection import Connection
 from lastack.wire.address import Endpoint
+from lastack.wire.signing import Signer
 
 
 def key_of(local: Endpoint, remote: Endpoint) -> bytes:
@@ -36,6 +37,8 @@ class Slot:
     and dropped whenever what it was made from changes. `told_mtu` is the path's MTU as the stack
     has last told it to the connection. `hops` is the source route of its packets (RFC 9293
     3.9.2.1), and `routed` says that the user has given it: then no packet of the peer's changes it.
+    `signer` is None where nothing is signed, `udp_port` the peer's where segments go inside UDP,
+    else 0.
     """
 
     key: bytes
@@ -50,6 +53,8 @@ class Slot:
     told_mtu: int
     hops: tuple[bytes, ...]
     routed: bool
+    signer: Signer | None
+    udp_port: int
 
     def __init__(self, key: bytes, connection: Connection, listener: Listener | None) -> None:
         self.key = key
@@ -64,6 +69,8 @@ class Slot:
         self.told_mtu = connection.tcb.mtu
         self.hops = ()
         self.routed = False
+        self.signer = None
+        self.udp_port = 0
 
 
 class Demux:

@@ -11,6 +11,7 @@ from lastack.stack.arrive import packet_arrives
 from lastack.stack.demux import Slot
 from lastack.stack.host import Host
 from lastack.stack.ip import encode
+from lastack.stack.on_path import look_at_path
 from lastack.tcp.states import CLOSED, LISTEN, TIME_WAIT
 from lastack.wire.packet import Packet
 from lastack.wire.segment import RST, Segment
@@ -43,6 +44,8 @@ def next_packet(host: Host, now: int) -> Packet | None:
         path = host.path_of(slot)
         if path is None:
             continue
+        if slot.signer is not None:
+            slot.signer.sign(segment)
         packet = encode(path, segment, host.next_ident(segment.segments))
         host.outgoing = path.interface.index
         counters.segments_out += 1
@@ -85,7 +88,7 @@ def _pull(host: Host, slot: Slot, now: int) -> Segment | None:
     """Ask a connection for its next segment; our own mistakes end that connection alone."""
     try:
         if host.mtus.known or slot.told_mtu < slot.connection.tcb.first_mtu:
-            host.look_at_path(slot, now)
+            look_at_path(host, slot, now)
         return slot.connection.next_segment(now)
     except Exception as error:
         host.counters.stops[host.broken(slot, error, now)] += 1

@@ -10,6 +10,7 @@ from collections import deque
 from typing import Final
 
 from lastack.chance import Random
+from lastack.stack.authentic import renew
 from lastack.stack.demux import Demux, Slot, key_of
 from lastack.stack.fast_open import FastOpens
 from lastack.stack.fragments import Fragments
@@ -31,6 +32,8 @@ from lastack.wire.stop import Stop
 
 MOST_EVENTS: Final = 1024
 """Events kept for whoever collects them; the oldest go first (`keep_events`)."""
+UDP_OVERHEAD: Final = 8
+"""What a UDP header takes of the MTU (FreeBSD's net.inet.tcp.udp_tunneling_overhead)."""
 _NOTICED: Final = 1024
 _BEYOND: Final = 250_000
 """How far behind the old connection's last octet a reopened one begins: a second of the clock."""
@@ -104,10 +107,15 @@ class Host(Outbox):
         if old is not None and le(iss, old.snd_nxt):
             iss = add(old.snd_nxt, _BEYOND)  # MAY-2 (a)
         mtu = interface.mtu
+        if config.minimum_mtu and len(local.address) == 16:
+            mtu = min(mtu, 1280)
+        overhead = UDP_OVERHEAD if config.udp_remote_port else 0
+        mtu -= overhead
         if hops:
-            mtu -= _route_length(hops)  # Eff.snd.MSS makes room for IP options too (MUST-16)
+            mtu -= route_length(hops)  # Eff.snd.MSS makes room for IP options too (MUST-16)
         divides = interface.tso4 if len(local.address) == 4 else interface.tso6
-        max_size = max(0, interface.max_size - _HEADERS) if divides and not hops else 0
+        whole = len(hops) > 0 or config.udp_remote_port > 0
+        max_size = max(0, interface.max_size - _HEADERS) if divides and not whole else 0
         connection = Connection(
             self.new_number(),
             local,
@@ -119,29 +127,18 @@ class Host(Outbox):
             max_size,
             CLOSED if old is None else TIME_WAIT,
         )
-        known = self.mtus.get(remote.address, now)
+        known = self.mtus.get(remote.address, now) - overhead
         if known < mtu:
             connection.path_mtu_is(known, now)
         slot = Slot(key, connection, listener)
         slot.reopens = old is not None
         slot.hops = hops
         slot.routed = listener is None and len(hops) > 0  # MUST-51
+        slot.udp_port = config.udp_remote_port
+        if config.md5_keys:
+            renew(slot, config)
         self.demux.add(slot)
         return slot
-
-    def reroute(self, slot: Slot, hops: tuple[bytes, ...], now: int) -> None:
-        """The peer's packets have come by another source route: answer along that one (SHLD-24).
-
-        A route that the user has given stays (MUST-52).
-        """
-        interface = self.routes.towards(slot.connection.remote.address)
-        if slot.routed or interface is None:
-            return
-        slot.hops = hops
-        slot.path = None
-        tcb = slot.connection.tcb
-        tcb.mtu = min(tcb.mtu, interface.mtu - _route_length(hops))
-        tcb.set_path()
 
     def settle(self, slot: Slot, now: int) -> None:
         """A connection has changed: queue its output, its timer and its notices, or forget it."""
@@ -249,6 +246,8 @@ class Host(Outbox):
             self.time_wait_over(oldest, Cause.ABORT, now)
         entry = connection.release_time_wait(now)
         entry.hops = slot.hops  # MUST-53: all segments of the connection take the route back
+        entry.signer = slot.signer
+        entry.udp_port = slot.udp_port
         self.counters.time_waits += 1
         if limit > 0:
             self.time_wait_table.add(slot.key, entry)
@@ -309,34 +308,6 @@ class Host(Outbox):
             if not listener.binding_lent:
                 self.ports.release(listener.binding)
 
-    # the paths of connections
-
-    def path_carries(self, slot: Slot, mtu: int, now: int) -> None:
-        """A connection has believed that the path to its peer carries `mtu` octets, no more."""
-        remote = slot.connection.remote.address
-        self.mtus.lower(remote, slot.connection.tcb.mtu, now)
-        if mtu < slot.connection.tcb.mtu and len(remote) == 4:
-            # Less than we believe: send what we do believe in, and let routers fragment it.
-            self.mtus.fragmented.add(remote)
-            slot.path = None
-
-    def look_at_path(self, slot: Slot, now: int) -> None:
-        """Let a connection know what others have found of its path, or that it was long ago.
-
-        A raise comes with the next that is sent after ten minutes (RFC 1191 6.3, RFC 8201 4).
-        """
-        connection = slot.connection
-        tcb = connection.tcb
-        known = self.mtus.get(connection.remote.address, now)
-        mtu = min(tcb.first_mtu, known)
-        if slot.told_mtu == mtu:
-            return
-        slot.told_mtu = mtu
-        slot.path = None
-        mode = tcb.config.path_mtu_discovery
-        if mtu != tcb.mtu and (mtu > tcb.mtu or 1 <= mode <= 3):
-            connection.path_mtu_is(mtu, now)
-
     def keep_events(self, most: int) -> None:
         """Keep this many events for the next `take_events`; a user who comes rarely wants more."""
         self._events = deque(self._events, maxlen=most)
@@ -348,6 +319,6 @@ class Host(Outbox):
         return events
 
 
-def _route_length(hops: tuple[bytes, ...]) -> int:
+def route_length(hops: tuple[bytes, ...]) -> int:
     """Return the octets of IP option that a source route takes: padding, kind, length, pointer."""
     return 4 + 4 * len(hops)

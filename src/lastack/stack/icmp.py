@@ -9,8 +9,10 @@ one budget with resets.
 import errno
 from typing import Final
 
+from lastack.stack import tunnel
 from lastack.stack.demux import key_of
-from lastack.stack.host import Host
+from lastack.stack.host import UDP_OVERHEAD, Host
+from lastack.stack.on_path import path_carries
 from lastack.tcp.icmp_errors import IcmpError
 from lastack.tcp.states import SYN_RECEIVED, SYN_SENT
 from lastack.wire import icmp as wire
@@ -25,7 +27,6 @@ from lastack.wire.stop import Stop
 ICMP4: Final = 1
 ICMP6: Final = 58
 _TCP: Final = 6
-_UDP: Final = 17
 _FRAGMENT_TIME: Final = 1
 _UNKNOWN_NEXT_HEADER: Final = 1
 
@@ -77,6 +78,7 @@ def icmp6_arrives(host: Host, header: Ip6, data: bytes, now: int) -> Stop:
 
 def _error_arrives(host: Host, message: IcmpMessage, now: int) -> Stop:
     """Hand an error to the connection that it quotes (RFC 9293 3.9.2.2, MUST-54)."""
+    udp_port = _unwrap(host, message)
     if (
         not message.is_error
         or message.quoted_protocol != _TCP
@@ -88,7 +90,7 @@ def _error_arrives(host: Host, message: IcmpMessage, now: int) -> Stop:
     local = Endpoint(message.quoted_source, message.quoted_source_port)
     remote = Endpoint(message.quoted_destination, message.quoted_destination_port)
     slot = host.demux.slots.get(key_of(local, remote))
-    if slot is None:
+    if slot is None or slot.udp_port != udp_port:
         return Stop.ICMP_IGNORED
     severity, code = _meaning(message)
     if host.config.icmp_prohibited_is_hard:
@@ -99,14 +101,32 @@ def _error_arrives(host: Host, message: IcmpMessage, now: int) -> Stop:
     mtu = message.mtu
     if severity is IcmpError.TOO_BIG and mtu == 0:
         mtu = _guess(message)
+    inside = mtu - UDP_OVERHEAD if udp_port else mtu
     try:
-        stop = slot.connection.icmp_arrives(severity, code, message.quoted_seq, mtu, now)
+        stop = slot.connection.icmp_arrives(severity, code, message.quoted_seq, inside, now)
     except Exception as error:  # our mistake must not end the stack
         stop = host.broken(slot, error, now)
     if severity is IcmpError.TOO_BIG and stop is Stop.ICMP_TAKEN:
-        host.path_carries(slot, mtu, now)
+        path_carries(host, slot, inside, now)
     host.settle(slot, now)
     return stop
+
+
+def _unwrap(host: Host, message: IcmpMessage) -> int:
+    """Return the peer's UDP port where an error quotes TCP in UDP of ours, and unwrap it; else 0.
+
+    The message then reads as if it quoted the segment.
+    """
+    port = host.config.udp_port
+    if not port or message.quoted_protocol != tunnel.UDP or message.quoted_source_port != port:
+        return 0
+    peer = message.quoted_destination_port
+    inner = tunnel.quoted(message)
+    if inner is None:
+        return 0
+    message.quoted_source_port, message.quoted_destination_port, message.quoted_seq = inner
+    message.quoted_protocol = _TCP
+    return peer
 
 
 def _meaning(message: IcmpMessage) -> tuple[IcmpError, int]:
@@ -156,14 +176,14 @@ def _guess(message: IcmpMessage) -> int:
 
 def refuse4(host: Host, header: Ip4, data: bytes, start: int, now: int) -> None:
     """Say that nobody here speaks the packet's protocol (RFC 1122 3.2.2.1)."""
-    code = wire.PORT_UNREACHABLE4 if header.protocol == _UDP else wire.PROTOCOL_UNREACHABLE4
+    code = wire.PORT_UNREACHABLE4 if header.protocol == tunnel.UDP else wire.PROTOCOL_UNREACHABLE4
     _error4(host, header, IcmpKind.UNREACHABLE, code, data[start : header.payload_end], data, now)
 
 
 def refuse6(host: Host, header: Ip6, data: bytes, start: int, now: int) -> None:
     """Say that nobody here speaks the packet's protocol (RFC 4443 3.1, 3.4)."""
     packet = data[start : header.payload_end]
-    if header.protocol == _UDP:
+    if header.protocol == tunnel.UDP:
         _error6(host, header, IcmpKind.UNREACHABLE, wire.PORT_UNREACHABLE6, 0, packet, data, now)
         return
     pointer = header.next_at - start

@@ -10,12 +10,15 @@ import struct
 from typing import Final
 
 from lastack.stack.routes import Interface
-from lastack.wire.checksum import parts_sum
-from lastack.wire.ip4 import encode_source_route
+from lastack.wire.checksum import parts_sum, transport_checksum
+from lastack.wire.ip4 import encode_ip4, encode_source_route
+from lastack.wire.ip6 import encode_ip6
 from lastack.wire.packet import CHECKSUM_OWED, CHECKSUM_PRESENT, Packet
 from lastack.wire.segment import Segment
 
 TCP: Final = 6
+_UDP: Final = 17
+_UDP_HEADER: Final = 8
 _DONT_FRAGMENT: Final = 0x4000
 _TCP_CHECKSUM: Final = 16
 _IP4: Final = struct.Struct("!BBHHHBBH8sHHIIHHHH")
@@ -29,7 +32,8 @@ class Path:
 
     `tos` holds the DSCP in its place, ECN bits zero; `hops` is a source route through these
     addresses (IPv4 only), and the packet is sent to the first of them; `loops` says that the
-    destination is ourselves.
+    destination is ourselves. `udp` are two ports, ours and the peer's, where segments travel inside
+    UDP datagrams; else it is empty.
     """
 
     version: int
@@ -44,6 +48,7 @@ class Path:
     owed: bool
     divides: bool
     loops: bool
+    udp: bytes
 
     def __init__(
         self,
@@ -55,8 +60,10 @@ class Path:
         dont_fragment: bool,
         hops: tuple[bytes, ...] = (),
         loops: bool = False,
+        udp: bytes = b"",
     ) -> None:
         self.interface = interface
+        self.udp = udp
         self.tos = (dscp & 0x3F) << 2  # MUST-48, SHLD-22: as the user has it
         self.ttl = ttl  # MUST-49
         self.loops = loops
@@ -95,6 +102,8 @@ def encode(path: Path, segment: Segment, ident: int) -> Packet:
 
     The TCP checksum is owed where the interface's device finishes it, else computed here (MUST-2).
     """
+    if path.udp:
+        return _in_datagram(path, segment, ident)
     options = segment.options
     header_length = 20 + len(options)
     length = header_length + segment.length
@@ -153,6 +162,28 @@ def encode(path: Path, segment: Segment, ident: int) -> Packet:
             CHECKSUM_OWED, ip_length, _TCP_CHECKSUM,
         )  # fmt: skip
     return Packet(data, 0, len(data), segment.parts, segment.length, gso_size, CHECKSUM_PRESENT)
+
+
+def _in_datagram(path: Path, segment: Segment, ident: int) -> Packet:
+    """Return the packet that carries a segment inside a UDP datagram, as FreeBSD has it.
+
+    The checksum of UDP is over everything, and that of TCP stays zero.
+    """
+    inner = segment.header()
+    length = _UDP_HEADER + len(inner) + segment.length
+    width = len(path.addresses) // 2
+    source, destination = path.addresses[:width], path.addresses[width:]
+    blank = path.udp + length.to_bytes(2, "big") + bytes(2) + inner
+    value = transport_checksum(source, destination, _UDP, blank, segment.parts, length) or 0xFFFF
+    tos = path.tos | segment.ecn
+    if path.version == 6:
+        head = encode_ip6(source, destination, _UDP, length, path.ttl, tos)
+    else:
+        head = encode_ip4(
+            source, destination, _UDP, length, path.ttl, tos, ident, path.fragment != 0
+        )
+    data = b"".join((head, blank[:6], value.to_bytes(2, "big"), inner))
+    return Packet(data, 0, len(data), segment.parts, segment.length, 0, CHECKSUM_PRESENT)
 
 
 def _checksum(segment: Segment, flags: int, pseudo: int) -> int:

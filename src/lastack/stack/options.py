@@ -43,11 +43,13 @@ TCP_DEFER_ACCEPT: Final = 9
 TCP_INFO: Final = 11
 TCP_QUICKACK: Final = 12
 TCP_CONGESTION: Final = 13
+TCP_MD5SIG: Final = 14
 TCP_USER_TIMEOUT: Final = 18
 TCP_FASTOPEN: Final = 23
 TCP_SAVE_SYN: Final = 27
 TCP_SAVED_SYN: Final = 28
 TCP_FASTOPEN_CONNECT: Final = 30
+TCP_MD5SIG_EXT: Final = 32
 TCP_FASTOPEN_KEY: Final = 33
 TCP_FASTOPEN_NO_COOKIE: Final = 34
 TCP_KEEPINIT: Final = 128
@@ -55,12 +57,17 @@ TCP_KEEPINIT: Final = 128
 TCP_NOOPT: Final = 0x10008
 """FreeBSD's alone; its number there is 8, which is something else here."""
 
+TCP_REMOTE_UDP_ENCAPS_PORT: Final = 0x10047
+"""FreeBSD's alone; 71 there."""
+
 IPPROTO_IPV6: Final = 41
 IPV6_UNICAST_HOPS: Final = 16
 IPV6_MTU_DISCOVER: Final = 23
 IPV6_MTU: Final = 24
 IPV6_V6ONLY: Final = 26
 IPV6_TCLASS: Final = 67
+IPV6_USE_MIN_MTU: Final = 0x1002A
+"""RFC 3542 11.1; 42 in FreeBSD, and not in Linux."""
 
 MSG_OOB: Final = 0x1
 MSG_PEEK: Final = 0x2
@@ -150,6 +157,7 @@ KNOBS: Final[dict[tuple[int, int], Knob]] = {
     (IPPROTO_TCP, TCP_SYNCNT): Knob("syn_retries", 1, 1, 127),
     (IPPROTO_TCP, TCP_QUICKACK): _switch("delayed_ack", negated=True),
     (IPPROTO_TCP, TCP_KEEPINIT): Knob("opening_timeout", SECOND, 1, 32767),
+    (IPPROTO_IPV6, IPV6_USE_MIN_MTU): _switch("minimum_mtu"),
     (IPPROTO_TCP, TCP_NOOPT): _switch("syn_options", negated=True),
     (IPPROTO_TCP, TCP_USER_TIMEOUT): Knob("user_timeout", MS, 0, _MOST),
 }

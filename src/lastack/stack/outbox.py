@@ -1,5 +1,6 @@
 """What a host sends for itself: paths to other hosts, and the packets that no connection sends."""
 
+import struct
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Final
@@ -16,12 +17,15 @@ from lastack.tcp.states import CLOSED, State
 from lastack.units import SECOND
 from lastack.wire.packet import Packet
 from lastack.wire.segment import Segment
+from lastack.wire.signing import Signer
 from lastack.wire.stop import Stop
 
 MOST_REPLIES: Final = 256
 """Packets of the stack's own (resets, echo replies ...) that wait to be pulled, at most."""
 MOST_PATHS: Final = 1024
 """Paths kept for connections to come; those in use live on in their connections."""
+
+_PORTS: Final = struct.Struct("!HH")
 
 Trace = Callable[[int, str, Connection | None, Segment, State, Stop | None], None]
 """Called with (now, "in" or "out", connection, segment, state before, stop)."""
@@ -59,20 +63,27 @@ class Outbox(Keeper):
             connection = slot.connection
             # MUST-45: the address that the connection began with, whatever the route says.
             local, remote = connection.local.address, connection.remote.address
-            slot.path = self.path(local, remote, connection.config, slot.hops)
+            slot.path = self.path(local, remote, connection.config, slot.hops, slot.udp_port)
         return slot.path
 
     def path(
-        self, source: bytes, destination: bytes, config: Config, hops: tuple[bytes, ...] = ()
+        self,
+        source: bytes,
+        destination: bytes,
+        config: Config,
+        hops: tuple[bytes, ...] = (),
+        udp_port: int = 0,
     ) -> Path | None:
         """Return the path from an address of ours to another host, None without a route.
 
-        Connections between the same two addresses share it.
+        Connections between the same two addresses share it. With a `udp_port` of the peer's, it is
+        one through UDP datagrams.
         """
         discovers = 1 <= config.path_mtu_discovery <= 2
         if discovers and destination in self.mtus.fragmented:
             discovers = False
-        key = b"".join((source, destination, bytes((config.ttl, config.dscp, discovers))))
+        udp = _PORTS.pack(self.config.udp_port, udp_port) if udp_port else b""
+        key = b"".join((source, destination, bytes((config.ttl, config.dscp, discovers)), udp))
         found = self.paths.get(key)
         if found is not None and not hops:
             return found
@@ -81,7 +92,7 @@ class Outbox(Keeper):
             return None
         loops = self.routes.is_ours(destination)
         found = Path(
-            interface, source, destination, config.ttl, config.dscp, discovers, hops, loops
+            interface, source, destination, config.ttl, config.dscp, discovers, hops, loops, udp
         )
         if not hops:
             if len(self.paths) >= MOST_PATHS:
@@ -103,14 +114,18 @@ class Outbox(Keeper):
         now: int,
         hops: tuple[bytes, ...] = (),
         config: Config | None = None,
+        signer: Signer | None = None,
+        udp_port: int = 0,
     ) -> None:
         """Queue a segment that no connection sends: from one address of ours to another host.
 
-        `config` is that of the socket it is about, for TTL and DSCP.
+        `config` is that of the socket it is about, for TTL and DSCP; `signer` signs it.
         """
-        path = self.path(source, destination, config or self.config, hops)
+        path = self.path(source, destination, config or self.config, hops, udp_port)
         if path is None:
             return
+        if signer is not None:
+            signer.sign(segment)
         if self.queue(encode(path, segment, self.next_ident(1))):
             self.counters.segments_out += 1
             if segment.flags & 4:

@@ -8,6 +8,7 @@ from lastack.errors import error_for
 from lastack.stack import options as o
 from lastack.stack.fast_open import KEY
 from lastack.stack.listener import Listener
+from lastack.stack.signing_options import with_md5_key
 from lastack.stack.stack import Stack
 from lastack.stack.tcp_info import pack_idle_info, pack_info
 from lastack.tcp.config import Config
@@ -311,6 +312,42 @@ def _is_unopened(socket: SocketOptions) -> bool:
     return socket.connection is None or socket.connection.state is CLOSED
 
 
+def _get_md5(socket: SocketOptions, now: int) -> Value:
+    return int(bool(socket.current().md5_keys))
+
+
+def _set_md5(socket: SocketOptions, value: Value, now: int) -> None:
+    """Linux gives a key; FreeBSD a switch, for the keys that the host has."""
+    config = socket.current()
+    if isinstance(value, int):
+        keys = socket.stack.config.md5_keys if value else ()
+        socket.change(config.replace(md5_keys=keys), now)
+    else:
+        socket.change(with_md5_key(config, value, False), now)
+
+
+def _set_md5_prefix(socket: SocketOptions, value: Value, now: int) -> None:
+    if isinstance(value, int):
+        raise error_for(errno.EINVAL, "not a struct tcp_md5sig")
+    socket.change(with_md5_key(socket.current(), value, True), now)
+
+
+def _get_udp_port(socket: SocketOptions, now: int) -> Value:
+    return socket.current().udp_remote_port
+
+
+def _set_udp_port(socket: SocketOptions, value: Value, now: int) -> None:
+    """Only before anything else, and only where the host takes datagrams too."""
+    port = _int(value)
+    connection = socket.connection
+    opened = connection is not None and connection.state is not CLOSED
+    if opened or socket.listener is not None or not 0 <= port < 65536:
+        raise error_for(errno.EINVAL, f"{port} is not between 0 and 65535, or it is too late")
+    if port and not socket.stack.config.udp_port:
+        raise error_for(errno.EINVAL, "the host has no tunnelling port")
+    socket.change(socket.current().replace(udp_remote_port=port), now)
+
+
 Getter = Callable[[SocketOptions, int], Value]
 Setter = Callable[[SocketOptions, Value, int], None]
 
@@ -336,6 +373,9 @@ ROWS: Final[dict[tuple[int, int], tuple[Getter, Setter | None]]] = {
     (o.IPPROTO_TCP, o.TCP_FASTOPEN_CONNECT): (_get_fast_open_connect, _set_fast_open_connect),
     (o.IPPROTO_TCP, o.TCP_FASTOPEN_KEY): (_get_fast_open_key, _set_fast_open_key),
     (o.IPPROTO_TCP, o.TCP_FASTOPEN_NO_COOKIE): (_get_no_cookie, _set_no_cookie),
+    (o.IPPROTO_TCP, o.TCP_MD5SIG): (_get_md5, _set_md5),
+    (o.IPPROTO_TCP, o.TCP_MD5SIG_EXT): (_get_md5, _set_md5_prefix),
+    (o.IPPROTO_TCP, o.TCP_REMOTE_UDP_ENCAPS_PORT): (_get_udp_port, _set_udp_port),
     (o.IPPROTO_TCP, o.TCP_CONGESTION): (_get_congestion, _set_congestion),
 }
 """The options that are more than a knob: how to read them, how to set them (None: not at all)."""

@@ -11,6 +11,7 @@ import errno
 from lastack.chance import Random
 from lastack.errors import error_for
 from lastack.stack import arrive, depart, icmp
+from lastack.stack.authentic import renew
 from lastack.stack.demux import key_of
 from lastack.stack.host import Host
 from lastack.stack.listener import Inspect, Listener
@@ -73,10 +74,13 @@ class Stack(Host):
 
     def reconfigure(self, connection: Connection, config: Config, now: int) -> None:
         """Give a connection other knobs; those in the IP header count from the next packet on."""
+        keys = connection.config.md5_keys
         connection.config = config
         slot = self.demux.numbers.get(connection.number)
         if slot is not None:
             slot.path = None
+            if config.md5_keys != keys:
+                renew(slot, config)
             self.settle(slot, now)
 
     # what it wants
@@ -232,6 +236,8 @@ class Stack(Host):
             listener.binding_lent = binding is not None
             listener.binding = binding or self.ports.bind(address, port, True)
             listener.binding.listening = True
+            if listener.binding.config is None:
+                listener.binding.config = listener.config
         self.listeners.add(listener)
         return listener
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from lastack.units import HOUR, MINUTE, MS, SECOND
+from lastack.wire.signing import Md5Key
 
 
 @dataclass
@@ -61,6 +62,9 @@ class Config:
     """RFC 9293 3.7.2, with the meaning of Linux's IP_MTU_DISCOVER: 0 leaves it to routers to
     fragment; 1 and 2 forbid it (IPv4) and believe ICMP; 3 to 5 do not forbid it, of which 3
     believes ICMP. IPv6 knows no fragmenting router: 0 to 3 believe ICMP, 4 and 5 do not."""
+    minimum_mtu: bool = False
+    """Packets over IPv6 have 1280 octets at most, whatever the path takes (IPV6_USE_MIN_MTU, RFC
+    3542 11.1)."""
     min_path_mtu: int = 552
     """Smaller ICMP reports are taken for this (RFC 5927 7.2), and routers may fragment then."""
     mtu_probing: int = 0
@@ -88,6 +92,11 @@ class Config:
     """Keep data that rides on a SYN until the connection is established (RFC 9293 3.4)."""
     ttl: int = 64
     """RFC 9293 3.9.2, MUST-49."""
+    udp_remote_port: int = 0
+    """The port of the peer's to which segments go inside UDP datagrams; 0 sends plain segments
+    (FreeBSD's TCP_REMOTE_UDP_ENCAPS_PORT)."""
+    md5_keys: tuple[Md5Key, ...] = ()
+    """Keys of TCP-MD5 (RFC 2385): with a peer that has one every segment is signed, both ways."""
     dscp: int = 0
     """RFC 9293 3.9.2, MUST-48."""
 
@@ -108,6 +117,8 @@ class Config:
     """RFC 9293 3.7.4, SHLD-7; MUST-17 is this switch."""
     nagle_minshall: bool = False
     """Hold a small segment back only while another small one is unacknowledged, as Linux does."""
+    nagle_whole_writes: bool = False
+    """What is written while nothing is unacknowledged goes out to its last octet, as in FreeBSD."""
     initial_window: int = 0
     """Segments of the initial congestion window; 0 is RFC 5681 3.1's two to four."""
     slow_start_segments: int = 1
@@ -162,6 +173,8 @@ class Config:
     min_rto: int = 1 * SECOND
     min_rto_variance: int = 0
     """What RTO is above SRTT at least, whatever the variance: Linux's 200 ms."""
+    rto_slop: int = 0
+    """What is added to every RTO once it has been computed and doubled: FreeBSD's 200 ms."""
     max_rto: int = 60 * SECOND
     r1: int = 3
     """Retransmissions after which the user is told (RFC 9293 3.8.3, SHLD-10)."""
@@ -293,6 +306,9 @@ class Config:
     # the host
     ports: tuple[int, int] = (49152, 65535)
     """Ephemeral ports (RFC 6056 3.2)."""
+    udp_port: int = 0
+    """The UDP port at which the host takes segments inside datagrams, and from which it sends them;
+    0 does neither (FreeBSD's net.inet.tcp.udp_tunneling_port)."""
     max_resets: int = 200
     """Resets and ICMP errors that a stack sends at most in a second."""
 
@@ -356,9 +372,11 @@ _FREEBSD: Final = Config(
     whole_segments=True,
     window_in_steps=False,
     reset_always_told=True,
+    nagle_whole_writes=True,
     initial_window=10,
     delayed_ack_timeout=40 * MS,
-    min_rto=230 * MS,
+    min_rto=30 * MS,
+    rto_slop=200 * MS,
     max_rto=64 * SECOND,
     retries=12,
     syn_retries=12,
@@ -372,6 +390,7 @@ _FREEBSD: Final = Config(
     reset_syn_ack_in_listen=False,
     opening_timeout=75 * SECOND,
     fin_wait_2_timeout=60 * SECOND,
+    keepalive=True,
     keepalive_probes=8,
     icmp_aborts_synchronized=False,
     option_order="freebsd",

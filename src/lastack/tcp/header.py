@@ -18,8 +18,16 @@ def room_for_data(tcb: Tcb) -> int:
     """Return the octets of data that fill the next segment, SACK blocks taking theirs."""
     if not tcb.sack_on or not tcb.rcv.blocks:
         return tcb.mss
-    room = tcb.mss - 4 - 8 * min(len(tcb.rcv.blocks), 3 if tcb.ts_on else 4)
+    blocks = min(len(tcb.rcv.blocks), most_blocks(tcb))
+    if blocks == 0:
+        return tcb.mss
+    room = tcb.mss - 4 - 8 * blocks
     return room if room > LEAST_MSS else LEAST_MSS
+
+
+def most_blocks(tcb: Tcb) -> int:
+    """Return how many SACK blocks fit beside timestamps and a signature (RFC 2018 3)."""
+    return (36 - (12 if tcb.ts_on else 0) - tcb.signature_room) // 8
 
 
 def options_of(tcb: Tcb, now: int, duplicate: tuple[int, int] | None, bare: bool = False) -> bytes:
@@ -31,7 +39,9 @@ def options_of(tcb: Tcb, now: int, duplicate: tuple[int, int] | None, bare: bool
     if tcb.ts_on:
         options = _TIMESTAMPS.pack(1, 1, 8, 10, tcb.timestamp(now), tcb.ts_recent)
     if not bare and tcb.sack_on and (tcb.rcv.blocks or duplicate is not None):
-        most = 3 if tcb.ts_on else 4
+        most = most_blocks(tcb)
+        if most == 0:
+            return options
         blocks = [] if duplicate is None else [duplicate]
         if tcb.rcv.blocks:
             blocks += tcb.rcv.sack_blocks(most - len(blocks))

@@ -46,7 +46,8 @@ class RoundTrip:
     def back_off(self, config: Config) -> None:
         """Double RTO after a timeout (5.5), up to the maximum (2.5): MUST-19."""
         self.backoff += 1
-        self.rto = min(self.rto * 2, config.max_rto)
+        slop = config.rto_slop if self.srtt else 0
+        self.rto = min(self.rto * 2 - slop, config.max_rto)
 
     def end_back_off(self, config: Config) -> None:
         """Timestamps have shown which transmission arrived: Karn's reason to wait is gone."""
@@ -61,4 +62,5 @@ class RoundTrip:
         rto = self.srtt + (variance if variance > GRANULARITY else GRANULARITY)
         if rto < config.min_rto:
             rto = config.min_rto
+        rto += config.rto_slop
         self.rto = rto if rto < config.max_rto else config.max_rto

@@ -26,6 +26,14 @@ def _options_tried(tcb: Tcb) -> bool:
     return 0 < tries <= tcb.retries
 
 
+def _crowded(tcb: Tcb) -> bool:
+    """Return whether timestamps give way to a long signature, as in Linux; FreeBSD fills 40 octets.
+
+    Beside both there would be no room for a SACK block in any segment.
+    """
+    return tcb.signature_room > 16 and tcb.config.option_order != "freebsd"
+
+
 def options(tcb: Tcb, flags: int, now: int, fast_open: bytes = b"") -> bytes:
     """Return the option list of our SYN, or of our SYN-ACK: there, only what the peer offered.
 
@@ -35,7 +43,7 @@ def options(tcb: Tcb, flags: int, now: int, fast_open: bytes = b"") -> bytes:
     if not config.syn_options:
         return b""
     answers = bool(flags & ACK)
-    timestamps = tcb.ts_on if answers else config.timestamps
+    timestamps = tcb.ts_on if answers else config.timestamps and not _crowded(tcb)
     scale = tcb.scale_on if answers else config.window_scale
     sack = tcb.sack_on if answers else config.sack
     mss = struct.pack("!BBH", 2, 4, tcb.offered_mss())  # MUST-14, SHLD-5, MAY-3
@@ -51,7 +59,7 @@ def options(tcb: Tcb, flags: int, now: int, fast_open: bytes = b"") -> bytes:
             out += (b"\x04\x02" if sack else b"\x01\x01") + stamps
         elif sack:
             out += b"\x04\x02"
-        out += fast_open if len(out) + len(fast_open) <= 40 else b""
+        out += fast_open if len(out) + len(fast_open) <= 40 - tcb.signature_room else b""
         return out + bytes(-len(out) % 4)  # MUST-69: behind the end of the list stand zeros
     out = mss
     if timestamps:
@@ -60,7 +68,7 @@ def options(tcb: Tcb, flags: int, now: int, fast_open: bytes = b"") -> bytes:
         out += b"\x01\x01\x04\x02"
     if scale:
         out += bytes((1, 3, 3, shift))
-    if fast_open and len(out) + len(fast_open) <= 40:
+    if fast_open and len(out) + len(fast_open) <= 40 - tcb.signature_room:
         out += fast_open + b"\x01" * (-len(fast_open) % 4)
     return out
 
@@ -84,6 +92,8 @@ def learn(tcb: Tcb, segment: Segment, now: int) -> None:
         tcb.ts_recent = segment.ts_val
         tcb.ts_recent_at = now
     tcb.sack_on = config.sack and segment.sack_permitted
+    if tcb.ts_on and _crowded(tcb) and (tcb.sack_on or not tcb.passive):
+        tcb.ts_on = False
     tcb.scale_on = config.window_scale and segment.window_scale != ABSENT
     if tcb.scale_on:
         tcb.snd.scale = min(segment.window_scale, 14)  # RFC 7323 2.3

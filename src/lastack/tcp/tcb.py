@@ -98,6 +98,8 @@ class Tcb:
     """What timeouts and probes have shown of the path's MTU, where the Config has them ask."""
     max_size: int
     peer_mss: int
+    signature_room: int = 0
+    """Octets of options with which every segment is signed on its way out (TCP-MD5, TCP-AO)."""
     mss: int = 0
     """Eff.snd.MSS (RFC 9293 3.7.1), of data alone."""
     sack_on: bool = False
@@ -127,6 +129,9 @@ class Tcb:
     """The last SEND has promised more (MSG_MORE)."""
     pushed: int = 0
     """Behind the last octet that came without such a promise."""
+
+    idle_end: int = 0
+    """Behind what was written when nothing waited to be sent or acknowledged."""
 
     # Wishes: what `output` is to send next.
     syn_owed: bool = False
@@ -230,6 +235,7 @@ class Tcb:
             limit = self.config.mss_limit
         if self.ts_on:
             limit -= 12
+        limit -= self.signature_room
         self.mss = limit if limit > LEAST_MSS else LEAST_MSS
 
     @property

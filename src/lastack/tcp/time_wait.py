@@ -12,6 +12,7 @@ from lastack.units import MS
 from lastack.wire.address import Endpoint
 from lastack.wire.segment import ABSENT, ACK, FIN, RST, SYN, Segment
 from lastack.wire.seq import add, diff, gt, lt
+from lastack.wire.signing import Signer
 from lastack.wire.stop import Stop
 
 
@@ -20,8 +21,10 @@ class TimeWait:
 
     `window` is the raw 16 bits to advertise, `room` the same in octets; `reply` is the segment to
     send after `time_wait_segment`, None when nothing is to be said. `over` is set by the stack when
-    it has dropped the entry: then the connection is CLOSED. `hops` is the stack's too: the source
-    route that answers take. `oldest_ack` is SND.UNA - MAX.SND.WND (RFC 5961 5.2).
+    it has dropped the entry: then the connection is CLOSED. `config` is the
+    connection's; `hops`, `signer` and `udp_port` are the stack's too: which source route answers
+    take, who signs them, the peer's UDP port around them.
+    `oldest_ack` is SND.UNA - MAX.SND.WND (RFC 5961 5.2).
     """
 
     local: Endpoint
@@ -42,6 +45,9 @@ class TimeWait:
     reply: Segment | None
     over: bool
     hops: tuple[bytes, ...]
+    config: Config | None
+    signer: Signer | None
+    udp_port: int
 
     def __init__(self, local: Endpoint, remote: Endpoint, number: int) -> None:
         self.local = local
@@ -62,11 +68,15 @@ class TimeWait:
         self.reply = None
         self.over = False
         self.hops = ()
+        self.config = None
+        self.signer = None
+        self.udp_port = 0
 
 
 def entry_of(tcb: Tcb, now: int) -> TimeWait:
     """Return the entry for a connection in TIME-WAIT."""
     entry = TimeWait(tcb.local, tcb.remote, tcb.number)
+    entry.config = tcb.config
     entry.duration = 2 * tcb.config.msl
     entry.expires = tcb.timers.time_wait
     entry.snd_nxt = tcb.snd.nxt

@@ -63,7 +63,10 @@ def send(tcb: Tcb, data: bytes | bytearray | memoryview, now: int, urgent: bool)
         taken = bytes(memoryview(data).cast("B")[:room])
     if not taken:
         return 0
+    idle = tcb.snd.una == tcb.snd.end
     tcb.snd.buffer.append(taken)
+    if idle:
+        tcb.idle_end = tcb.snd.end
     if urgent:
         tcb.snd.up = tcb.snd.end
         if tcb.state is ESTABLISHED or tcb.state is CLOSE_WAIT:

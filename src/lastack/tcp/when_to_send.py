@@ -1,7 +1,7 @@
 """How much new data to send now, if any: the sender's side of RFC 9293 3.7.4 and 3.8.6.2.1."""
 
 from lastack.tcp.tcb import Tcb
-from lastack.wire.seq import gt
+from lastack.wire.seq import add, gt
 
 
 def how_much(tcb: Tcb, unsent: int, mss: int, room: int, flight: int, now: int) -> int:
@@ -55,6 +55,8 @@ def _may_send_small(tcb: Tcb, n: int) -> bool:
     if tcb.corked and not tcb.cork_over:
         return False
     if not tcb.config.nagle or snd.nxt == snd.una or gt(snd.up, snd.nxt):
+        return True
+    if tcb.config.nagle_whole_writes and add(snd.nxt, n) == tcb.idle_end:
         return True
     if tcb.config.nagle_minshall:
         return not gt(snd.small_end, snd.una)

@@ -98,7 +98,8 @@ class IcmpMessage:
     that the quotation is too short for, or that a later fragment lacks, are `ABSENT`. `mtu` is that
     of the next hop: 0 when the message carries none (old routers, RFC 1191 5), which is as good as
     unknown. `pointer` is that of a parameter problem. `ident`, `sequence` and `body` belong to echo
-    (`body` of other messages: all that follows the first eight octets). `gateway` is a redirect's.
+    (`body` of other messages: all that follows the first eight octets; `quoted_at` is where in it
+    the transport header of the quoted packet begins). `gateway` is a redirect's.
     """
 
     version: int
@@ -117,6 +118,7 @@ class IcmpMessage:
     quoted_source_port: int
     quoted_destination_port: int
     quoted_seq: int
+    quoted_at: int
 
     def __init__(self, version: int, kind: IcmpKind, type: int, code: int, body: bytes) -> None:
         self.version = version
@@ -135,6 +137,7 @@ class IcmpMessage:
         self.quoted_source_port = ABSENT
         self.quoted_destination_port = ABSENT
         self.quoted_seq = ABSENT
+        self.quoted_at = ABSENT
 
     @property
     def is_error(self) -> bool:
@@ -298,6 +301,7 @@ def _read_quoted4(message: IcmpMessage, data: bytes, start: int, end: int) -> bo
     else:
         message.quoted_destination = route.addresses[len(route.addresses) - 1]
     if fields[4] & 0x1FFF == 0:
+        message.quoted_at = transport - start
         _read_ports(message, data, transport, end)
     return True
 
@@ -319,6 +323,7 @@ def _read_quoted6(message: IcmpMessage, data: bytes, start: int, end: int) -> bo
             protocol, at = data[at], at + (data[at + 1] + 1) * 8
     message.quoted_protocol = protocol
     if first:
+        message.quoted_at = at - start
         _read_ports(message, data, at, end)
     return True
 

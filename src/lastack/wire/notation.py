@@ -7,10 +7,10 @@
 Flags are letters (S F R P U, `.` for ACK, E for ECE, W for CWR, A for AE; a digit stands for the
 three of AccECN together, RFC 9768; `-` for none; reserved bits do not show); then the first
 sequence number, the one behind the data and the octets of data (SYN and FIN are not counted there);
-`win` is the raw 16 bits. Options are mss, wscale, sackOK, sack, TS, uto (the raw 16 bits), FO, nop,
-eol; anything else stands as hexadecimal digits, kind and length included: `0xfd04abcd`. Whoever
-leaves a list short of a whole word gets eol behind it. `[ect0]`, `[ect1]` or `[ce]` in front tell
-the ECN field of the IP header.
+`win` is the raw 16 bits. Options are mss, wscale, sackOK, sack, TS, uto (the raw 16 bits), FO, md5
+(the digest), ao (KeyID, RNextKeyID and MAC), nop, eol; anything else stands as hexadecimal digits,
+kind and length included: `0xfd04abcd`. Whoever leaves a list short of a whole word gets eol behind
+it. `[ect0]`, `[ect1]` or `[ce]` in front tell the ECN field of the IP header.
 
 Numbers are relative to a `Base`; without one they are absolute, as in `repr(segment)`.
 """
@@ -20,12 +20,14 @@ from typing import Final
 from lastack.wire.segment import (
     ACK,
     AE,
+    AUTHENTICATION,
     CWR,
     ECE,
     END_OF_LIST,
     FAST_OPEN,
     FLAG_LETTERS,
     MAXIMUM_SEGMENT_SIZE,
+    MD5_SIGNATURE,
     NO_OPERATION,
     SACK,
     SACK_PERMITTED,
@@ -52,7 +54,7 @@ _NUMBER_OPTIONS: Final = {
     "wscale": (WINDOW_SCALE, 1),
     "uto": (USER_TIMEOUT, 2),
 }
-_OPTION_NAMES: Final = "mss, wscale, sackOK, sack, TS, uto, FO, nop, eol or 0x and digits"
+_OPTION_NAMES: Final = "mss, wscale, sackOK, sack, TS, uto, FO, md5, ao, nop, eol or 0x and digits"
 
 
 class Base:
@@ -288,6 +290,13 @@ class _Reader:
             more = self.at < len(self.text) and self.text[self.at] not in ",>"
             cookie = self.digits("a cookie in hexadecimal digits") if more else b""
             return bytes((FAST_OPEN, 2 + len(cookie))) + cookie
+        if name == "md5":
+            digest = self.digits("a digest in hexadecimal digits")
+            return bytes((MD5_SIGNATURE, 2 + len(digest))) + digest
+        if name == "ao":
+            keys = bytes((self.number("a KeyID", 255), self.number("an RNextKeyID", 255)))
+            mac = self.digits("a MAC in hexadecimal digits")
+            return bytes((AUTHENTICATION, 4 + len(mac))) + keys + mac
         raise self.unexpected(_OPTION_NAMES, at)
 
     def sack(self) -> bytes:

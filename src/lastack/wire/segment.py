@@ -27,7 +27,9 @@ WINDOW_SCALE: Final = 3
 SACK_PERMITTED: Final = 4
 SACK: Final = 5
 TIMESTAMPS: Final = 8
+MD5_SIGNATURE: Final = 19
 USER_TIMEOUT: Final = 28
+AUTHENTICATION: Final = 29
 FAST_OPEN: Final = 34
 
 ABSENT: Final = -1
@@ -63,6 +65,8 @@ class Segment:
     Sequence numbers are absolute, 32 bits; `window` is the raw 16 bits; `flags` are the twelve bits
     behind the data offset (FIN is 1, AE is 0x100). `length` counts octets of data alone and
     `seq_length` SYN and FIN too (SEG.LEN). Options that are absent read `ABSENT` (or no blocks).
+    `signed` tells of an MD5 or an authentication option, which `wire.signing` reads. `udp_port` is
+    the peer's where the segment came inside a UDP datagram, 0 where it did not.
     """
 
     source_port: int
@@ -84,6 +88,8 @@ class Segment:
     ts_ecr: int
     sack: tuple[tuple[int, int], ...]
     user_timeout: int
+    signed: bool
+    udp_port: int
 
     def __init__(
         self,
@@ -118,6 +124,8 @@ class Segment:
         self.ts_ecr = ABSENT
         self.sack = _NO_BLOCKS
         self.user_timeout = ABSENT
+        self.signed = False
+        self.udp_port = 0
         if options:
             if len(options) == 12 and options.startswith(_TIMESTAMPS_ALONE):
                 self.ts_val, self.ts_ecr = _TWO_WORDS.unpack_from(options, 4)
@@ -200,6 +208,8 @@ class Segment:
             self.sack_permitted = True
         elif kind == USER_TIMEOUT and size == 4:
             self.user_timeout = (options[at] << 8) | options[at + 1]
+        elif kind in (MD5_SIGNATURE, AUTHENTICATION):
+            self.signed = True
 
     def header(self, checksum: int = 0) -> bytes:
         """Return the TCP header and options, with this value in the checksum field."""
@@ -312,4 +322,8 @@ def _describe_option(kind: int, option: bytes, ack: int, ts_val: int, ts_ecr: in
         return f"uto {int.from_bytes(option[2:], 'big')}"
     if kind == FAST_OPEN:
         return f"FO {option[2:].hex()}" if size > 2 else "FO"
+    if kind == MD5_SIGNATURE and size == 18:
+        return f"md5 {option[2:].hex()}"
+    if kind == AUTHENTICATION and size > 4:
+        return f"ao {option[2]} {option[3]} {option[4:].hex()}"
     return f"0x{option.hex()}"

@@ -67,6 +67,17 @@ class Stop(IntEnum):
     OLD_IN_TIME_WAIT = 82
     ACK_IN_TIME_WAIT = 83
     FIN_IN_TIME_WAIT = 84
+    # signatures
+    MD5_MISSING = 110
+    MD5_UNEXPECTED = 111
+    MD5_WRONG = 112
+    AO_MISSING = 113
+    AO_UNEXPECTED = 114
+    AO_UNKNOWN_KEY = 115
+    AO_WRONG = 116
+    SIGNED_TWICE = 117
+    # TCP in UDP
+    BAD_UDP = 120
     # ours
     CLOSED_CONNECTION = 90
     INTERNAL = 91
@@ -132,6 +143,15 @@ SENTENCES: dict[Stop, str] = {
     Stop.OLD_IN_TIME_WAIT: "an old segment in TIME-WAIT: answered with an ACK",
     Stop.ACK_IN_TIME_WAIT: "an acknowledgment in TIME-WAIT changes nothing",
     Stop.FIN_IN_TIME_WAIT: "the FIN came again: acknowledged, and 2MSL begins anew",
+    Stop.MD5_MISSING: "not signed, though there is an MD5 key for this peer (RFC 2385)",
+    Stop.MD5_UNEXPECTED: "an MD5 signature, and no key for this peer",
+    Stop.MD5_WRONG: "an MD5 signature that is not that of this segment",
+    Stop.AO_MISSING: "no authentication option, though there is a key for this peer (RFC 5925 7.3)",
+    Stop.AO_UNEXPECTED: "an authentication option, and no key for this peer",
+    Stop.AO_UNKNOWN_KEY: "an authentication option with a KeyID that none of our keys has",
+    Stop.AO_WRONG: "a message authentication code that is not that of this segment",
+    Stop.SIGNED_TWICE: "more than one signature (RFC 5925 2.2)",
+    Stop.BAD_UDP: "a UDP header that is cut short or has a wrong checksum, around TCP",
     Stop.CLOSED_CONNECTION: "the connection had already ended",
     Stop.INTERNAL: "our own mistake: the connection was aborted",
 }
