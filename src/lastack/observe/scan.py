@@ -12,6 +12,7 @@ from mypy_extensions import i64
 from lastack.observe.flow import Flow
 from lastack.observe.frames import Frames, Skipped
 from lastack.observe.infer import ACK, SYN
+from lastack.observe.rows import Rows
 from lastack.wire.batches import Batch
 
 _ETHERNET: Final = 1
@@ -39,6 +40,8 @@ class Scanner:
     remarks: i64
     """Of the last segment."""
     skipped: list[int]
+    rows: Rows | None
+    """Where each segment gets a row, None for no rows."""
 
     def __init__(self) -> None:
         self.flows = {}
@@ -48,6 +51,7 @@ class Scanner:
         self.segments = 0
         self.number = 0
         self.remarks = 0
+        self.rows = None
         self.skipped = [0] * (max(Skipped) + 1)
 
     def batch(self, batch: Batch) -> None:
@@ -105,16 +109,27 @@ class Scanner:
             options = tcp + (i64(data[tcp + 12]) >> 4) * 4
             scale = window_scale(data, tcp + 20, min(options, stop))
             flow.syn_options(from_a, flags & ACK != 0, scale)
-        self.remarks = flow.segment_seen(
-            from_a,
-            flags,
-            i64(read_i32_be(data, tcp + 4)) & _U32,
-            i64(read_i32_be(data, tcp + 8)) & _U32,
-            i64(read_i16_be(data, tcp + 14)) & 0xFFFF,
-            length,
-            now,
-            self.packets,
-        )
+        seq = i64(read_i32_be(data, tcp + 4)) & _U32
+        ack = i64(read_i32_be(data, tcp + 8)) & _U32
+        window = i64(read_i16_be(data, tcp + 14)) & 0xFFFF
+        packet = self.packets
+        self.remarks = flow.segment_seen(from_a, flags, seq, ack, window, length, now, packet)
+        rows = self.rows
+        if rows is not None:
+            rows.add(
+                packet,
+                now,
+                flow.number,
+                1 if from_a else 0,
+                flags,
+                seq,
+                ack,
+                window,
+                length,
+                self.remarks,
+                flow.a.states,
+                flow.b.states,
+            )
 
     def _open(self, key: bytes, now: i64) -> Flow:
         """Begin a connection; one that had the same addresses and ports is over."""
