@@ -108,7 +108,7 @@ class Cubic(CongestionController):
         self.exit.watch(sample, self.cwnd, self.mss)
         if self.exit.over:
             self.ssthresh = self.cwnd
-            self.prior = self.cwnd
+            self.prior = float(self.cwnd)
 
     def _avoid(self, acked: int, rtt: int, now: int) -> None:
         """Congestion avoidance (4.2 to 4.5)."""
