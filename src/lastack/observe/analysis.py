@@ -54,6 +54,9 @@ _PROBE_ACK: Final = 2048
 _FULL: Final = 4096
 _UPDATE: Final = 8192
 
+SENT_AGAIN: Final = _RETRANSMISSION | _FAST
+"""The bits of what was lost, or believed to be."""
+
 _ENDS: Final = SYN | FIN | RST
 _NONE: Final = -1
 _FAST_WITHIN: Final = 20 * MS

@@ -98,8 +98,24 @@ class End:
     refuted: i64
     packets: i64
     octets: i64
-    reset_at: i64
-    """The packet with which it sent a reset, 0 for none."""
+    syns: i64
+    """SYNs without ACK that it sent; `syn_acks` those with it."""
+    syn_acks: i64
+    syn_octets: i64
+    """Text that came with its SYN (TCP Fast Open)."""
+    resets: i64
+    refused_resets: i64
+    """Resets sent to it that were not exact, or that it lived through."""
+    refused_syns: i64
+    """SYNs sent into a connection that the other end had open."""
+    syn_taken: bool
+    """The text of its SYN was acknowledged by the SYN-ACK."""
+    after_fin: i64
+    """Octets sent after it had acknowledged the other end's FIN."""
+    fin_acked_by_fin: bool
+    """What acknowledged its FIN was the other end's FIN."""
+    unanswered: i64
+    """Segments that it has sent again since the other end was heard of."""
     last: i64
     """When its last segment was seen, nanoseconds."""
     changes: list[Change]
@@ -117,7 +133,16 @@ class End:
         self.refuted = 0
         self.packets = 0
         self.octets = 0
-        self.reset_at = 0
+        self.syns = 0
+        self.syn_acks = 0
+        self.syn_octets = 0
+        self.resets = 0
+        self.refused_resets = 0
+        self.refused_syns = 0
+        self.syn_taken = False
+        self.after_fin = 0
+        self.fin_acked_by_fin = False
+        self.unanswered = 0
         self.last = 0
         self.changes = []
 

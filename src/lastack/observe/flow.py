@@ -4,7 +4,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from lastack.observe.analysis import Track, remarks_on
+from lastack.observe.analysis import SENT_AGAIN, Track, remarks_on
 from lastack.observe.ends import CLOSED, ESTABLISHED, TIME_WAIT, UNKNOWN, End
 from lastack.observe.infer import ACK, FIN, RST, SYN, begin, distance, segment_passes
 
@@ -31,6 +31,8 @@ class Flow:
     last: i64
     handshake: i64
     steady: bool
+    reused: bool
+    """Another connection took its addresses and ports over while an end was in TIME-WAIT."""
     unseen: i64
 
     def __init__(self, number: int, key: bytes, now: i64) -> None:
@@ -44,6 +46,7 @@ class Flow:
         self.last = now
         self.handshake = 0
         self.steady = False
+        self.reused = False
         self.unseen = 0
 
     @property
@@ -92,6 +95,9 @@ class Flow:
                 and me.pending + peer.pending == 0
             )
         remarks = remarks_on(track, other, flags, seq, ack, window, length, now, self.handshake)
+        peer.unanswered = 0
+        if remarks & SENT_AGAIN:
+            me.unanswered += 1
         me.packets += 1
         me.octets += length
         me.last = now

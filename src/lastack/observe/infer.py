@@ -76,12 +76,18 @@ def segment_passes(
         _reset_arrives(me, peer, flags, seq, ack, now, packet)
         return
     if flags & SYN:
+        me.syn_octets += length
         _syn_is_sent(me, peer, flags, seq, ack, now, packet)
     else:
         _is_sent(me, peer, flags, seq, ack, length, now, packet)
     if flags & ACK and peer.fin != UNKNOWN and not me.states & ~_LACKS_THE_FIN:
         if distance(ack, peer.fin) >= 0:
             _step(me, Cause.FIN, arrival(me.states, Cause.FIN), _ACKED, now, packet)
+    if peer.fin != UNKNOWN and flags & ACK and distance(ack, peer.fin) >= 0:
+        if length and me.nxt != UNKNOWN and distance(seq, me.nxt) >= 0:
+            me.after_fin += length
+        if flags & FIN and me.ack != UNKNOWN and distance(me.ack, peer.fin) < 0:
+            peer.fin_acked_by_fin = True
     if flags & FIN:
         me.fins += 1
     if flags & FIN and me.fin == UNKNOWN:
@@ -132,6 +138,8 @@ def _settle(
             change.proof = packet
             if change.cause is Cause.FIN:
                 me.refuted += 1
+            elif change.cause is Cause.RESET:
+                me.refused_resets += 1
             again = True
         else:
             left += 1
@@ -206,8 +214,14 @@ def _step(
 
 
 def _syn_is_sent(me: End, peer: End, flags: i64, seq: i64, ack: i64, now: i64, packet: i64) -> None:
+    if flags & ACK:
+        me.syn_acks += 1
+    else:
+        me.syns += 1
     if me.states & SYNCHRONIZED:
-        return  # an old duplicate, or an end that has forgotten the connection
+        if seq != me.isn:
+            me.refused_syns += 1  # an old duplicate, or it has forgotten the connection
+        return
     me.isn = seq
     if flags & ACK:
         if me.states & (LISTEN | SYN_SENT):
@@ -253,8 +267,7 @@ def _narrow(end: End, mask: i64) -> None:
 
 def _reset_is_sent(me: End, peer: End, flags: i64, now: i64, packet: i64) -> None:
     """Whoever resets has no connection (any more)."""
-    if not me.reset_at:
-        me.reset_at = packet
+    me.resets += 1
     if me.states == LISTEN and not me.changes:
         me.states = me.start = CLOSED  # the SYN found nobody listening
     elif me.states & ~(CLOSED | LISTEN):
@@ -274,6 +287,7 @@ def _reset_arrives(
     elif peer.ack != UNKNOWN and seq != peer.ack:
         # Behind everything captured is exact too, when the ACK of it has not been seen yet.
         if me.nxt == UNKNOWN or seq != me.nxt or me.hole != UNKNOWN:
+            peer.refused_resets += 1
             return
     if peer.states & ~(CLOSED | LISTEN):
         after = arrival(peer.states, Cause.RESET)
@@ -327,10 +341,13 @@ def _syn_arrives(me: End, peer: End, flags: i64, seq: i64, ack: i64, now: i64, p
             after = arrival(states, Cause.SYN)
             _step(peer, Cause.SYN, after, _PRESUMED, now, packet, behind)
         return
-    if states & SYN_SENT and (peer.isn == UNKNOWN or ack == (peer.isn + 1) & 0xFFFFFFFF):
+    ours = peer.isn == UNKNOWN or ack == (peer.isn + 1) & 0xFFFFFFFF
+    if not ours and peer.syn_octets and _covers(ack, peer.isn + 1):
+        ours = peer.syn_taken = True
+    if states & SYN_SENT and ours:
         after = arrival(states, Cause.SYN_ACK)
         _step(peer, Cause.SYN_ACK, after, _PRESUMED, now, packet, behind)
-    elif states & SYN_RECEIVED and ack == (peer.isn + 1) & 0xFFFFFFFF:
+    elif states & SYN_RECEIVED and ours:
         # A simultaneous open: the SYN-ACK acknowledges our SYN.
         after = arrival(states, Cause.ACK_OF_SYN)
         _step(peer, Cause.ACK_OF_SYN, after, _PRESUMED, now, packet, behind)

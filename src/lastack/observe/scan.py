@@ -9,6 +9,7 @@ from typing import Final
 from librt.strings import read_i16_be, read_i32_be
 from mypy_extensions import i64
 
+from lastack.observe.ends import TIME_WAIT
 from lastack.observe.flow import Flow
 from lastack.observe.frames import Frames, Skipped
 from lastack.observe.infer import ACK, SYN
@@ -135,6 +136,7 @@ class Scanner:
         """Begin a connection; one that had the same addresses and ports is over."""
         old = self.flows.get(key)
         if old is not None:
+            old.reused = (old.a.states | old.b.states) & TIME_WAIT != 0
             self.finished.append(old)
         self.number += 1
         flow = Flow(int(self.number), key, now)
