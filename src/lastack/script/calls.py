@@ -239,6 +239,8 @@ class Calls(Descriptors):
 
     def _receive(self, call: Call) -> Attempt:
         flags, size = self._flags(call), self._size(call)
+        if flags & options.MSG_ERRQUEUE:
+            raise Unknown("the error queue")
         nowhere = argument(call, 1) == _NULL
 
         def attempt() -> int:

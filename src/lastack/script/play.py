@@ -206,6 +206,8 @@ class Play:
             flow.learn(segment, spec)
             if not strict and part < 0 and 0 < segment.length < spec.length:
                 part = 0
+            elif strict and 0 < segment.length == spec.length:
+                part = 0  # the last piece of what Linux's device has divided has PSH
             self._compare(event, spec, sent, flow, part)
             self._on_time(event, sent, latest)
             if part >= 0:

@@ -121,7 +121,8 @@ class Scene(ABC):
     ) -> Stop | None:
         """Hand a segment of the remote host to the subject, whole where a device would join it.
 
-        `udp` are the ports of a datagram around it; `signed` puts the right MD5 signature into the option that is there.
+        `udp` are the ports of a datagram around it; `signed` puts the right MD5 signature into the
+        option that is there.
         """
         self.gso_size = self.mss if segment.length > self.mss else 0
         if signed:

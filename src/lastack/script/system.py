@@ -5,6 +5,7 @@ A command that cannot be obeyed raises Unknown: the script is then skipped, neve
 
 import re
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import Final
 
 from lastack.script.calls import Calls
@@ -25,6 +26,7 @@ _STATES: Final = re.compile(
     r"grep -c (?P<state>\w+)\s*\|\s*grep (?P<count>\d+)$"
 )
 _LISTENS: Final = re.compile(r'grep " 0A " /proc/net/tcp /proc/net/tcp6 \| grep ":(\w{4})"$')
+_METRICS: Final = ("mtu", "initcwnd")
 _DROP: Final = re.compile(r"tcpdrop -s (\w+)$")
 
 
@@ -141,6 +143,7 @@ _LINUX: Final[dict[str, Change]] = {
     "net.ipv4.tcp_mtu_probe_floor": _amount("mtu_probe_floor"),
     "net.ipv4.tcp_probe_interval": _amount("mtu_probe_interval", SECOND),
     "net.ipv4.ip_no_pmtu_disc": _switched_off("path_mtu_discovery"),
+    "net.ipv4.tcp_notsent_lowat": _amount("notsent_lowat"),
     "net.ipv4.tcp_rmem": _receive_memory,
     "net.ipv4.tcp_wmem": _send_memory,
     "net.ipv4.tcp_ecn": _word(
@@ -168,7 +171,7 @@ _HARMLESS: Final = frozenset(
         "net.ipv4.tcp_early_retrans",
         "net.ipv4.tcp_recovery", "net.ipv4.tcp_tso_win_divisor", "net.ipv4.tcp_ecn_option",
         "net.ipv4.tcp_pacing_ss_ratio", "net.ipv4.tcp_pacing_ca_ratio",
-        "net.ipv4.tcp_notsent_lowat", "net.ipv4.tcp_fastopen_cookies",
+        "net.ipv4.tcp_fastopen_cookies",
         "net.ipv4.tcp_min_tso_segs",
     )
 )  # fmt: skip
@@ -208,6 +211,8 @@ class System(Commands):
         listens = _LISTENS.match(line)
         if states is not None:
             self._count(states["state"], states["mine"] is not None, int(states["count"]), line)
+        elif line.startswith(("ip route change ", "ip -6 route change ")):
+            self._change_route(line)
         elif drop is not None and state_named(drop[1]) is TIME_WAIT:
             self._drop_time_waits()
         elif line.startswith("nstat"):
@@ -227,6 +232,21 @@ class System(Commands):
             raise Unknown(f"the command {line!r}")
         if stop is not None and not self.calls.stage.stack.counters.stops[stop]:
             raise Mismatch("the count differs", line, "0")
+
+    def _change_route(self, line: str) -> None:
+        """The one route there is has another MTU, and with it all that is on it.
+
+        A connection sees it as Linux does: what it has cut to size stays so until it looks anew.
+        """
+        words = line.replace(" lock ", " ").split()
+        values = {name: number_of(value) for name, value in pairwise(words) if name in _METRICS}
+        stack = self.calls.stage.stack
+        if "initcwnd" in values:
+            stack.config = stack.config.replace(initial_window=values["initcwnd"])
+        if "mtu" in values:
+            stack.routes.interfaces[0].mtu = values["mtu"]
+            for connection in stack.connections():
+                connection.tcb.first_mtu = connection.tcb.mtu = values["mtu"]
 
     def set(self, name: str, value: str) -> None:
         stack = self.calls.stage.stack

@@ -316,7 +316,8 @@ def _stranger(
         return Stop.BAD_TCP_PORT
     remote = Endpoint(key[:width], segment.source_port)
     local = Endpoint(key[width : 2 * width], segment.destination_port)
-    listener = host.listeners.find(local.address, local.port, host.routes.is_ours(local.address))
+    ours = host.routes.is_ours(local.address)
+    listener = host.listeners.find(local.address, local.port, ours, key)
     if listener is not None:
         stop, slot = _listen(host, listener, local, remote, segment, entry, hops, now)
         if host.trace is not None:

@@ -68,7 +68,7 @@ class Host(Outbox):
         self.fast_open = FastOpens(self.numbers.key)
         self.ports = Ports(config.ports, random)
         self.demux = Demux()
-        self.listeners = Listeners()
+        self.listeners = Listeners(self.ports.key)
         self.schedule = Schedule(self.demux)
         self.time_wait_table = TimeWaits()
         self.fragments = Fragments()

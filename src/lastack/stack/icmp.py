@@ -13,7 +13,9 @@ from lastack.stack import tunnel
 from lastack.stack.demux import key_of
 from lastack.stack.host import UDP_OVERHEAD, Host
 from lastack.stack.on_path import path_carries
+from lastack.tcp.connection import Connection
 from lastack.tcp.icmp_errors import IcmpError
+from lastack.tcp.reports import MOST_REPORTS, ErrorReport
 from lastack.tcp.states import SYN_RECEIVED, SYN_SENT
 from lastack.wire import icmp as wire
 from lastack.wire import ip6
@@ -59,7 +61,7 @@ def icmp4_arrives(host: Host, header: Ip4, data: bytes, now: int) -> Stop:
         reply = wire.echo_reply(message, header.destination, header.source)
         _send4(host, header.destination, header.source, reply, header.tos)
         return Stop.ICMP_TAKEN
-    return _error_arrives(host, message, now)
+    return _error_arrives(host, message, header.source, now)
 
 
 def icmp6_arrives(host: Host, header: Ip6, data: bytes, now: int) -> Stop:
@@ -73,10 +75,10 @@ def icmp6_arrives(host: Host, header: Ip6, data: bytes, now: int) -> Stop:
         reply = wire.echo_reply(message, header.destination, header.source)
         _send6(host, header.destination, header.source, reply)
         return Stop.ICMP_TAKEN
-    return _error_arrives(host, message, now)
+    return _error_arrives(host, message, header.source, now)
 
 
-def _error_arrives(host: Host, message: IcmpMessage, now: int) -> Stop:
+def _error_arrives(host: Host, message: IcmpMessage, source: bytes, now: int) -> Stop:
     """Hand an error to the connection that it quotes (RFC 9293 3.9.2.2, MUST-54)."""
     udp_port = _unwrap(host, message)
     if (
@@ -108,6 +110,8 @@ def _error_arrives(host: Host, message: IcmpMessage, now: int) -> Stop:
         stop = host.broken(slot, error, now)
     if severity is IcmpError.TOO_BIG and stop is Stop.ICMP_TAKEN:
         path_carries(host, slot, inside, now)
+    elif opening and stop is Stop.ICMP_TAKEN:
+        _report(slot.connection, message, code, source)
     host.settle(slot, now)
     return stop
 
@@ -127,6 +131,14 @@ def _unwrap(host: Host, message: IcmpMessage) -> int:
     message.quoted_source_port, message.quoted_destination_port, message.quoted_seq = inner
     message.quoted_protocol = _TCP
     return peer
+
+
+def _report(connection: Connection, message: IcmpMessage, number: int, source: bytes) -> None:
+    """Keep all that the message said for a user who wants to know (IP_RECVERR)."""
+    reports = connection.tcb.reports
+    if connection.config.report_errors and len(reports) < MOST_REPORTS:
+        kind, code = message.type, message.code
+        reports.append(ErrorReport(number, message.version, kind, code, message.mtu, source))
 
 
 def _meaning(message: IcmpMessage) -> tuple[IcmpError, int]:

@@ -18,6 +18,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from enum import IntEnum
 
+from lastack.chance import keyed_hash
 from lastack.stack.early import EarlyChildren
 from lastack.stack.ports import Binding
 from lastack.tcp.config import Config
@@ -126,6 +127,11 @@ class Listener:
             queue.clear()
 
     @property
+    def shares_port(self) -> bool:
+        """Whether others may listen to the same address and port (SO_REUSEPORT)."""
+        return self.binding is not None and self.binding.shared
+
+    @property
     def acceptable(self) -> bool:
         """Whether `accept` would return a connection."""
         return len(self.waiting) > 0
@@ -181,14 +187,19 @@ class Listener:
 
 
 class Listeners:
-    """All listeners of a stack, by port, the most specific first."""
+    """All listeners of a stack, by port, the most specific first.
+
+    Several that are equally specific share the port; `key` keeps peers from choosing among them.
+    """
 
     by_port: dict[int, list[Listener]]
     prefixed: int
+    key: bytes
 
-    def __init__(self) -> None:
+    def __init__(self, key: bytes) -> None:
         self.by_port = {}
         self.prefixed = 0
+        self.key = key
 
     def add(self, listener: Listener) -> None:
         """Put a listener in."""
@@ -207,16 +218,26 @@ class Listeners:
         if listener.prefix_length is not None:
             self.prefixed -= 1
 
-    def find(self, address: bytes, port: int, ours: bool) -> Listener | None:
-        """Return the most specific listener for a destination; `ours`: an interface has it."""
-        for listener in self.by_port.get(port, ()):
+    def find(self, address: bytes, port: int, ours: bool, peer: bytes = b"") -> Listener | None:
+        """Return the most specific listener for a destination; `ours`: an interface has it.
+
+        Where several share the port, `peer` (the 4-tuple) decides which of them.
+        """
+        at_port = self.by_port.get(port, [])
+        for i, listener in enumerate(at_port):
             if (ours or listener.prefix_length is not None) and listener.covers(address):
-                return listener
+                return self._one_of(at_port[i:], peer) if listener.shares_port else listener
         if self.prefixed:
             for listener in self.by_port.get(0, ()):
                 if listener.covers(address):
                     return listener
         return None
+
+    def _one_of(self, found: list[Listener], peer: bytes) -> Listener:
+        """Choose among those that share the port with the first."""
+        first = found[0]
+        sharing = [x for x in found if x.shares_port and x.local == first.local]
+        return sharing[keyed_hash(self.key, peer) % len(sharing)]
 
     def claims(self, address: bytes) -> bool:
         """Return whether some listener answers for a prefix with this address in it."""

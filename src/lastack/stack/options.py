@@ -19,6 +19,9 @@ SO_RCVBUF: Final = 8
 SO_KEEPALIVE: Final = 9
 SO_OOBINLINE: Final = 10
 SO_LINGER: Final = 13
+SO_REUSEPORT: Final = 15
+SO_RCVLOWAT: Final = 18
+SO_SNDLOWAT: Final = 19
 SO_ACCEPTCONN: Final = 30
 SO_PROTOCOL: Final = 38
 SO_DOMAIN: Final = 39
@@ -28,6 +31,7 @@ IP_TOS: Final = 1
 IP_TTL: Final = 2
 IP_OPTIONS: Final = 4
 IP_MTU_DISCOVER: Final = 10
+IP_RECVERR: Final = 11
 IP_MTU: Final = 14
 
 IPPROTO_TCP: Final = 6
@@ -40,12 +44,15 @@ TCP_KEEPCNT: Final = 6
 TCP_SYNCNT: Final = 7
 TCP_LINGER2: Final = 8
 TCP_DEFER_ACCEPT: Final = 9
+TCP_WINDOW_CLAMP: Final = 10
 TCP_INFO: Final = 11
 TCP_QUICKACK: Final = 12
 TCP_CONGESTION: Final = 13
 TCP_MD5SIG: Final = 14
 TCP_USER_TIMEOUT: Final = 18
 TCP_FASTOPEN: Final = 23
+TCP_TIMESTAMP: Final = 24
+TCP_NOTSENT_LOWAT: Final = 25
 TCP_SAVE_SYN: Final = 27
 TCP_SAVED_SYN: Final = 28
 TCP_FASTOPEN_CONNECT: Final = 30
@@ -64,6 +71,7 @@ IPPROTO_IPV6: Final = 41
 IPV6_UNICAST_HOPS: Final = 16
 IPV6_MTU_DISCOVER: Final = 23
 IPV6_MTU: Final = 24
+IPV6_RECVERR: Final = 25
 IPV6_V6ONLY: Final = 26
 IPV6_TCLASS: Final = 67
 IPV6_USE_MIN_MTU: Final = 0x1002A
@@ -72,6 +80,7 @@ IPV6_USE_MIN_MTU: Final = 0x1002A
 MSG_OOB: Final = 0x1
 MSG_PEEK: Final = 0x2
 MSG_DONTWAIT: Final = 0x40
+MSG_ERRQUEUE: Final = 0x2000
 MSG_NOSIGNAL: Final = 0x4000
 MSG_MORE: Final = 0x8000
 MSG_FASTOPEN: Final = 0x20000000
@@ -127,6 +136,8 @@ class Knob:
             if not self.clamp:
                 return None
             value = min(max(value, self.low), self.high)
+        if self.field in _BUFFERS and value > config.most_buffer:
+            value = config.most_buffer
         return config.replace(**{self.field: value * self.unit})
 
 
@@ -142,20 +153,17 @@ _MOST: Final = (1 << 31) - 1
 _LARGEST_BUFFER: Final = 1 << 30
 
 KNOBS: Final[dict[tuple[int, int], Knob]] = {
-    (SOL_SOCKET, SO_SNDBUF): Knob("send_buffer", 1, 2048, _LARGEST_BUFFER, clamp=True),
-    (SOL_SOCKET, SO_RCVBUF): Knob("receive_buffer", 1, 2048, _LARGEST_BUFFER, clamp=True),
+    (SOL_SOCKET, SO_SNDBUF): Knob("send_buffer", 1, 2304, _LARGEST_BUFFER, clamp=True),
+    (SOL_SOCKET, SO_RCVBUF): Knob("receive_buffer", 1, 1152, _LARGEST_BUFFER, clamp=True),
     (SOL_SOCKET, SO_KEEPALIVE): _switch("keepalive"),
     (SOL_SOCKET, SO_OOBINLINE): _switch("urgent_inline"),
-    (IPPROTO_IP, IP_TTL): Knob("ttl", 1, 1, 255),
-    (IPPROTO_IP, IP_MTU_DISCOVER): _switch("path_mtu_discovery"),
-    (IPPROTO_IPV6, IPV6_UNICAST_HOPS): Knob("ttl", 1, 1, 255),
-    (IPPROTO_IPV6, IPV6_MTU_DISCOVER): _switch("path_mtu_discovery"),
+    (IPPROTO_IP, IP_MTU_DISCOVER): Knob("path_mtu_discovery", 1, 0, 5),
+    (IPPROTO_IPV6, IPV6_MTU_DISCOVER): Knob("path_mtu_discovery", 1, 0, 5),
     (IPPROTO_TCP, TCP_NODELAY): _switch("nagle", negated=True),
     (IPPROTO_TCP, TCP_KEEPIDLE): Knob("keepalive_idle", SECOND, 1, 32767),
     (IPPROTO_TCP, TCP_KEEPINTVL): Knob("keepalive_interval", SECOND, 1, 32767),
     (IPPROTO_TCP, TCP_KEEPCNT): Knob("keepalive_probes", 1, 1, 127),
     (IPPROTO_TCP, TCP_SYNCNT): Knob("syn_retries", 1, 1, 127),
-    (IPPROTO_TCP, TCP_QUICKACK): _switch("delayed_ack", negated=True),
     (IPPROTO_TCP, TCP_KEEPINIT): Knob("opening_timeout", SECOND, 1, 32767),
     (IPPROTO_IPV6, IPV6_USE_MIN_MTU): _switch("minimum_mtu"),
     (IPPROTO_TCP, TCP_NOOPT): _switch("syn_options", negated=True),

@@ -1,7 +1,8 @@
 """Local ports: which are taken by whom, and the choice of ephemeral ones (RFC 6056).
 
 A binding is an address (b"" or all zeroes for any of ours) and a port. Two bindings of one port
-clash where their addresses overlap, unless both allow reuse and neither listens.
+clash where their addresses overlap, unless both allow reuse and neither listens, or both share the
+port (SO_REUSEPORT).
 """
 
 from collections.abc import Container
@@ -17,6 +18,8 @@ _TABLE: Final = 64
 class Binding:
     """A port that somebody holds. `listening` bindings clash even where reuse is allowed.
 
+    `shared` ones (SO_REUSEPORT) do not clash with each other, listening or not.
+
     `config` is that of the socket which holds it, None where it is no socket's.
     """
 
@@ -24,18 +27,20 @@ class Binding:
     port: int
     reuse: bool
     listening: bool
+    shared: bool
     config: Config | None
 
-    def __init__(self, address: bytes, port: int, reuse: bool) -> None:
+    def __init__(self, address: bytes, port: int, reuse: bool, shared: bool = False) -> None:
         self.address = address
         self.port = port
         self.reuse = reuse
+        self.shared = shared
         self.listening = False
         self.config = None
 
-    def clashes(self, address: bytes, reuse: bool) -> bool:
+    def clashes(self, address: bytes, reuse: bool, shared: bool = False) -> bool:
         """Return whether another binding of the same port cannot stand beside this one."""
-        if not overlap(self.address, address):
+        if not overlap(self.address, address) or (self.shared and shared):
             return False
         return self.listening or not (self.reuse and reuse)
 
@@ -66,13 +71,13 @@ class Ports:
         self.key = random.getrandbits(256).to_bytes(32, "big")
         self.table = [random.getrandbits(16) for _ in range(_TABLE)]
 
-    def clash(self, address: bytes, port: int, reuse: bool) -> bool:
+    def clash(self, address: bytes, port: int, reuse: bool, shared: bool = False) -> bool:
         """Return whether a new binding would clash with one that stands."""
-        return any(binding.clashes(address, reuse) for binding in self.bindings.get(port, ()))
+        return any(held.clashes(address, reuse, shared) for held in self.bindings.get(port, ()))
 
-    def bind(self, address: bytes, port: int, reuse: bool) -> Binding:
+    def bind(self, address: bytes, port: int, reuse: bool, shared: bool = False) -> Binding:
         """Take a port; the caller has asked `clash` before."""
-        binding = Binding(address, port, reuse)
+        binding = Binding(address, port, reuse, shared)
         self.bindings.setdefault(port, []).append(binding)
         return binding
 

@@ -1,73 +1,21 @@
 """The options of a socket: how a knob reaches a connection, and those that are more than a knob."""
 
 import errno
-from collections.abc import Callable
 from typing import Final
 
 from lastack.errors import error_for
 from lastack.stack import options as o
 from lastack.stack.fast_open import KEY
-from lastack.stack.listener import Listener
+from lastack.stack.more_options import MORE_ROWS, Getter, Setter
+from lastack.stack.option_base import SocketOptions, Value, number_in
 from lastack.stack.signing_options import with_md5_key
-from lastack.stack.stack import Stack
 from lastack.stack.tcp_info import pack_idle_info, pack_info
-from lastack.tcp.config import Config
 from lastack.tcp.congestion import controller_class
-from lastack.tcp.connection import Connection
 from lastack.tcp.states import CLOSED, SYN_SENT
 from lastack.units import NEVER, SECOND
 from lastack.wire.ip4 import option_fault, source_route
 
-Value = int | bytes
-
-
-class SocketOptions:
-    """What can be set on a socket, whatever it is at the moment.
-
-    `config` counts until there is a connection, which then has its own; a listener's is that of
-    its children. `linger` is None, or (SO_LINGER on) the seconds that a close may take.
-    """
-
-    stack: Stack
-    family: int
-    config: Config
-    connection: Connection | None
-    listener: Listener | None
-    reuse: bool
-    cork: bool
-    linger: int | None
-    hops: tuple[bytes, ...]
-
-    def __init__(self, stack: Stack, family: int, config: Config) -> None:
-        self.stack = stack
-        self.family = family
-        self.config = config
-        self.connection = None
-        self.listener = None
-        self.reuse = False
-        self.cork = False
-        self.linger = None
-        self.hops = ()
-
-    def current(self) -> Config:
-        """Return the Config that counts now."""
-        return self.config if self.connection is None else self.connection.config
-
-    def change(self, config: Config, now: int) -> None:
-        """Let another Config count from now on."""
-        self.config = config
-        if self.listener is not None:
-            self.listener.config = config
-        if self.connection is not None:
-            self.stack.reconfigure(self.connection, config, now)
-
-    def take_error(self) -> int:
-        """Return the pending error and clear it."""
-        if self.connection is None:
-            return 0
-        code = self.connection.error
-        self.connection.error = 0
-        return code
+_LONGEST_LINGER2: Final = 120
 
 
 def get_option(socket: SocketOptions, level: int, name: int, now: int) -> Value:
@@ -85,7 +33,7 @@ def set_option(socket: SocketOptions, level: int, name: int, value: Value, now: 
     """Set an option; ENOPROTOOPT for one that there is not or that is only to be read, EINVAL."""
     knob = o.KNOBS.get((level, name))
     if knob is not None:
-        changed = knob.changed(socket.current(), _int(value))
+        changed = knob.changed(socket.current(), number_in(value))
         if changed is None:
             raise error_for(errno.EINVAL, f"{value!r} is not between {knob.low} and {knob.high}")
         socket.change(changed, now)
@@ -106,13 +54,6 @@ def _push(socket: SocketOptions, now: int) -> None:
         socket.stack.wake(socket.connection, now)
 
 
-def _int(value: Value) -> int:
-    number = o.int_of(value)
-    if number is None:
-        raise error_for(errno.EINVAL, "not a number")
-    return number
-
-
 # SOL_SOCKET
 
 
@@ -121,7 +62,7 @@ def _get_reuse(socket: SocketOptions, now: int) -> Value:
 
 
 def _set_reuse(socket: SocketOptions, value: Value, now: int) -> None:
-    socket.reuse = _int(value) != 0
+    socket.reuse = number_in(value) != 0
 
 
 def _get_error(socket: SocketOptions, now: int) -> Value:
@@ -163,16 +104,10 @@ def _get_tos(socket: SocketOptions, now: int) -> Value:
 
 
 def _set_tos(socket: SocketOptions, value: Value, now: int) -> None:
-    tos = _int(value)
+    tos = number_in(value)
     if not 0 <= tos <= 255:
         raise error_for(errno.EINVAL, f"{tos} is not between 0 and 255")
     socket.change(socket.current().replace(dscp=tos >> 2), now)  # SHLD-21; the ECN bits are TCP's
-
-
-def _get_mtu(socket: SocketOptions, now: int) -> Value:
-    if socket.connection is None or socket.connection.state is CLOSED:
-        raise error_for(errno.ENOTCONN)
-    return socket.connection.info(now).path_mtu or 0
 
 
 def _get_ip_options(socket: SocketOptions, now: int) -> Value:
@@ -192,7 +127,7 @@ def _get_v6only(socket: SocketOptions, now: int) -> Value:
 
 
 def _set_v6only(socket: SocketOptions, value: Value, now: int) -> None:
-    if _int(value) == 0:
+    if number_in(value) == 0:
         raise error_for(errno.EINVAL, "an IPv6 socket takes no IPv4 connections here")
 
 
@@ -207,7 +142,7 @@ def _get_maxseg(socket: SocketOptions, now: int) -> Value:
 
 
 def _set_maxseg(socket: SocketOptions, value: Value, now: int) -> None:
-    limit = _int(value)
+    limit = number_in(value)
     if limit and not 88 <= limit <= 32767:
         raise error_for(errno.EINVAL, f"{limit} is not between 88 and 32767")
     socket.change(socket.current().replace(mss_limit=limit), now)
@@ -218,7 +153,7 @@ def _get_cork(socket: SocketOptions, now: int) -> Value:
 
 
 def _set_cork(socket: SocketOptions, value: Value, now: int) -> None:
-    socket.cork = _int(value) != 0
+    socket.cork = number_in(value) != 0
     if socket.connection is not None:
         socket.connection.cork = socket.cork
         socket.stack.wake(socket.connection, now)
@@ -226,12 +161,13 @@ def _set_cork(socket: SocketOptions, value: Value, now: int) -> None:
 
 def _get_linger2(socket: SocketOptions, now: int) -> Value:
     timeout = socket.current().fin_wait_2_timeout
-    return -1 if timeout >= NEVER else timeout // SECOND
+    return -1 if timeout in (0, NEVER) else timeout // SECOND
 
 
 def _set_linger2(socket: SocketOptions, value: Value, now: int) -> None:
-    seconds = _int(value)
-    timeout = NEVER if seconds < 0 else seconds * SECOND
+    """Seconds in FIN-WAIT-2, two minutes at most; 0 for the host's, negative for none at all."""
+    seconds = min(number_in(value), _LONGEST_LINGER2)
+    timeout = 0 if seconds < 0 else seconds * SECOND or socket.stack.config.fin_wait_2_timeout
     socket.change(socket.current().replace(fin_wait_2_timeout=timeout), now)
 
 
@@ -265,9 +201,9 @@ def _get_fast_open(socket: SocketOptions, now: int) -> Value:
 
 def _set_fast_open(socket: SocketOptions, value: Value, now: int) -> None:
     """A listener's bound on early children; with FreeBSD's structure, its secret behind it."""
-    if not _is_unopened(socket) or _int(value) < 0:
+    if not _is_unopened(socket) or number_in(value) < 0:
         raise error_for(errno.EINVAL, "of a socket that is open, or below 0")
-    config = socket.current().replace(fast_open_backlog=_int(value))
+    config = socket.current().replace(fast_open_backlog=number_in(value))
     if isinstance(value, bytes) and len(value) >= 4 + KEY:
         config = config.replace(fast_open_psk=value[4 : 4 + KEY])
     socket.change(config, now)
@@ -280,9 +216,13 @@ def _get_fast_open_connect(socket: SocketOptions, now: int) -> Value:
 def _set_fast_open_connect(socket: SocketOptions, value: Value, now: int) -> None:
     if not socket.stack.config.fast_open_client:
         raise error_for(errno.EOPNOTSUPP, "Fast Open is off")
-    if _int(value) not in (0, 1) or socket.connection is not None or socket.listener is not None:
+    if (
+        number_in(value) not in (0, 1)
+        or socket.connection is not None
+        or socket.listener is not None
+    ):
         raise error_for(errno.EINVAL, "of a socket that is open, or no switch")
-    socket.change(socket.current().replace(fast_open_connect=_int(value) != 0), now)
+    socket.change(socket.current().replace(fast_open_connect=number_in(value) != 0), now)
 
 
 def _get_no_cookie(socket: SocketOptions, now: int) -> Value:
@@ -291,9 +231,9 @@ def _get_no_cookie(socket: SocketOptions, now: int) -> Value:
 
 def _set_no_cookie(socket: SocketOptions, value: Value, now: int) -> None:
     """TCP_FASTOPEN_NO_COOKIE: a client shows none, a listener wants none."""
-    if _int(value) not in (0, 1) or not _is_unopened(socket):
+    if number_in(value) not in (0, 1) or not _is_unopened(socket):
         raise error_for(errno.EINVAL, "of a socket that is open, or no switch")
-    wanted = _int(value) == 0
+    wanted = number_in(value) == 0
     changed = socket.current().replace(fast_open_sends_cookie=wanted, fast_open_needs_cookie=wanted)
     socket.change(changed, now)
 
@@ -338,7 +278,7 @@ def _get_udp_port(socket: SocketOptions, now: int) -> Value:
 
 def _set_udp_port(socket: SocketOptions, value: Value, now: int) -> None:
     """Only before anything else, and only where the host takes datagrams too."""
-    port = _int(value)
+    port = number_in(value)
     connection = socket.connection
     opened = connection is not None and connection.state is not CLOSED
     if opened or socket.listener is not None or not 0 <= port < 65536:
@@ -347,9 +287,6 @@ def _set_udp_port(socket: SocketOptions, value: Value, now: int) -> None:
         raise error_for(errno.EINVAL, "the host has no tunnelling port")
     socket.change(socket.current().replace(udp_remote_port=port), now)
 
-
-Getter = Callable[[SocketOptions, int], Value]
-Setter = Callable[[SocketOptions, Value, int], None]
 
 ROWS: Final[dict[tuple[int, int], tuple[Getter, Setter | None]]] = {
     (o.SOL_SOCKET, o.SO_REUSEADDR): (_get_reuse, _set_reuse),
@@ -360,10 +297,8 @@ ROWS: Final[dict[tuple[int, int], tuple[Getter, Setter | None]]] = {
     (o.SOL_SOCKET, o.SO_PROTOCOL): (_get_protocol, None),
     (o.SOL_SOCKET, o.SO_DOMAIN): (_get_domain, None),
     (o.IPPROTO_IP, o.IP_TOS): (_get_tos, _set_tos),
-    (o.IPPROTO_IP, o.IP_MTU): (_get_mtu, None),
     (o.IPPROTO_IP, o.IP_OPTIONS): (_get_ip_options, _set_ip_options),
     (o.IPPROTO_IPV6, o.IPV6_TCLASS): (_get_tos, _set_tos),
-    (o.IPPROTO_IPV6, o.IPV6_MTU): (_get_mtu, None),
     (o.IPPROTO_IPV6, o.IPV6_V6ONLY): (_get_v6only, _set_v6only),
     (o.IPPROTO_TCP, o.TCP_MAXSEG): (_get_maxseg, _set_maxseg),
     (o.IPPROTO_TCP, o.TCP_CORK): (_get_cork, _set_cork),
@@ -377,5 +312,6 @@ ROWS: Final[dict[tuple[int, int], tuple[Getter, Setter | None]]] = {
     (o.IPPROTO_TCP, o.TCP_MD5SIG_EXT): (_get_md5, _set_md5_prefix),
     (o.IPPROTO_TCP, o.TCP_REMOTE_UDP_ENCAPS_PORT): (_get_udp_port, _set_udp_port),
     (o.IPPROTO_TCP, o.TCP_CONGESTION): (_get_congestion, _set_congestion),
+    **MORE_ROWS,
 }
 """The options that are more than a knob: how to read them, how to set them (None: not at all)."""

@@ -10,6 +10,7 @@ import errno
 
 from lastack.errors import LastackError, error_for
 from lastack.stack import options
+from lastack.stack.option_base import SocketOptions, Value
 from lastack.stack.options import (
     MSG_FASTOPEN,
     MSG_MORE,
@@ -20,11 +21,12 @@ from lastack.stack.options import (
     SHUT_WR,
 )
 from lastack.stack.ports import Binding
-from lastack.stack.socket_options import SocketOptions, Value, get_option, set_option
+from lastack.stack.socket_options import get_option, set_option
 from lastack.stack.stack import Stack
 from lastack.tcp.config import Config
 from lastack.tcp.connection import Connection
 from lastack.tcp.opening import FastOpen
+from lastack.tcp.reports import ErrorReport
 from lastack.tcp.states import CLOSED, FIN_WAIT_2, SYN_RECEIVED, SYN_SENT, TIME_WAIT
 from lastack.units import SECOND
 from lastack.wire.address import Endpoint
@@ -84,11 +86,11 @@ class TcpSocket(SocketOptions):
             raise error_for(errno.EINVAL, f"port {port}")
         if port == 0:
             port = stack.free_port(address)
-        elif stack.ports.clash(address, port, self.reuse) or (
-            not self.reuse and stack.port_in_use(address, port)
+        elif stack.ports.clash(address, port, self.reuse, self.reuse_port) or (
+            not (self.reuse or self.reuse_port) and stack.port_in_use(address, port)
         ):
             raise error_for(errno.EADDRINUSE, str(local))
-        self.binding = stack.ports.bind(address, port, self.reuse)
+        self.binding = stack.ports.bind(address, port, self.reuse, self.reuse_port)
         self.binding.config = self.config
         self.bound = Endpoint(address, port)
 
@@ -105,7 +107,8 @@ class TcpSocket(SocketOptions):
         bound, binding = self.bound, self.binding
         assert bound is not None and binding is not None
         for other in self.stack.ports.bindings[bound.port]:
-            if other is not binding and other.listening and other.clashes(bound.address, True):
+            clashes = other.clashes(bound.address, True, binding.shared)
+            if other is not binding and other.listening and clashes:
                 raise error_for(errno.EADDRINUSE, str(bound))
         self.listener = self.stack.listen(bound, backlog, self.config, binding=binding)
 
@@ -124,6 +127,8 @@ class TcpSocket(SocketOptions):
         made.connection = connection
         made.linger = self.linger
         made.reuse = self.reuse
+        made.reuse_port = self.reuse_port
+        made.notsent_lowat = self.notsent_lowat
         return made, connection.remote
 
     def connect(self, now: int, remote: Endpoint) -> None:
@@ -154,6 +159,7 @@ class TcpSocket(SocketOptions):
         if connection.state is CLOSED:
             # An error that SO_ERROR has taken is not told twice.
             code = self.take_error() or errno.ECONNABORTED
+            self._reports = connection.tcb.reports
             self.connection = None
             raise error_for(code, str(remote))
 
@@ -278,6 +284,17 @@ class TcpSocket(SocketOptions):
         data = self.recv(now, len(buffer), flags)
         buffer[: len(data)] = data
         return len(data)
+
+    def recv_error(self, now: int) -> ErrorReport:
+        """Return what an ICMP error has said, as recvmsg(MSG_ERRQUEUE) does after IP_RECVERR.
+
+        Raises EAGAIN when nothing (more) was said.
+        """
+        self._must_be_open()
+        reports = self.reports
+        if not reports:
+            raise error_for(errno.EAGAIN)
+        return reports.pop(0)
 
     # closing
 

@@ -11,6 +11,9 @@ from typing import Any, Final
 from lastack.units import HOUR, MINUTE, MS, SECOND
 from lastack.wire.signing import Md5Key
 
+UNLIMITED: Final = (1 << 32) - 1
+"""No bound, where a bound is a number of octets of 32 bits."""
+
 
 @dataclass
 class Config:
@@ -29,6 +32,18 @@ class Config:
     send_overhead: int = 0
     """What each piece of the send buffer counts besides its octets, as in Linux, where twice
     SO_SNDBUF bounds the sum and the last piece may exceed it; 0 bounds the octets alone."""
+    most_buffer: int = 1 << 30
+    """The largest buffer that SO_SNDBUF and SO_RCVBUF can ask for."""
+    notsent_lowat: int = UNLIMITED
+    """Octets that may wait unsent, behind what goes out at once, before a SEND takes no more
+    (Linux's tcp_notsent_lowat)."""
+    read_lowat: int = 1
+    """SO_RCVLOWAT: octets from which on the connection counts as readable."""
+    window_clamp: int = 0
+    """TCP_WINDOW_CLAMP: the largest window to advertise; 0 is none."""
+    report_errors: bool = False
+    """IP_RECVERR: ICMP errors are told in full while opening, and as an error of the next call once
+    the connection stands."""
     window_scale: bool = True
     """RFC 7323 2."""
     scaled_buffer: int = 0
@@ -336,6 +351,7 @@ _LINUX: Final = Config(
     send_buffer=2 << 20,
     send_overhead=832,
     receive_buffer=4 << 20,
+    most_buffer=4 << 20,
     initial_window=10,
     delayed_ack_timeout=40 * MS,
     quick_acks=16,

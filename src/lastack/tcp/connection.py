@@ -2,8 +2,16 @@
 
 import errno
 
-from lastack.tcp import arrive, handshake, icmp_errors, output, time_wait, timeouts, user
-from lastack.tcp.config import Config
+from lastack.tcp import (
+    arrive,
+    handshake,
+    icmp_errors,
+    output,
+    time_wait,
+    timeouts,
+    user,
+)
+from lastack.tcp.config import UNLIMITED, Config
 from lastack.tcp.events import Event
 from lastack.tcp.icmp_errors import IcmpError
 from lastack.tcp.info import ConnectionInfo
@@ -237,6 +245,7 @@ class Connection:
             tcb.timers.user_timeout = NEVER
             tcb.begin_user_timeout(tcb.sent_at)
         tcb.rcv.hold(config.receive_buffer)
+        tcb.rcv.clamp = config.window_clamp or UNLIMITED
         tcb.set_path()
         if config.congestion != old.congestion:
             tcb.change_controller()
@@ -295,7 +304,7 @@ class Connection:
         if tcb.error or tcb.rcv.finished or tcb.read_closed:
             return True
         if tcb.rcv.queued:
-            return user.available(tcb) > 0
+            return user.available(tcb) >= tcb.config.read_lowat or tcb.state is CLOSED
         return tcb.state is CLOSED
 
     @property

@@ -5,6 +5,7 @@ from typing import Final
 
 from lastack.tcp import ecn
 from lastack.tcp.ecn_state import NONE
+from lastack.tcp.mtu_probing import is_probe
 from lastack.tcp.tcb import LEAST_MSS, Tcb
 from lastack.units import NEVER
 from lastack.wire.segment import FIN, URG, Part, Segment
@@ -84,8 +85,8 @@ def make(
     if length > mss:
         gso_size = mss
         tcb.segments_sent += (length - 1) // mss
-    if gso_size and tcb.search is not None and tcb.search.size and seq == tcb.search.start:
-        gso_size = 0  # a probe is one segment
+    if gso_size and is_probe(tcb, seq):
+        gso_size = 0  # however long, it is one segment
     return Segment(
         tcb.local.port,
         tcb.remote.port,

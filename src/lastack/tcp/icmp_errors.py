@@ -46,6 +46,8 @@ def icmp_arrives(
     # MUST-56: never abort for a soft one; SHLD-25, MUST-47: tell the user.
     tcb.soft_error = number
     tcb.notices |= ERROR
+    if tcb.config.report_errors and not opening:
+        tcb.error = number  # the next call fails with it, and the connection goes on
     tcb.advise(Advice.SOFT_ERROR, number, now)
     return Stop.ICMP_TAKEN
 

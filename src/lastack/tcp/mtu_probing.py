@@ -51,6 +51,12 @@ def begin_probe(tcb: Tcb, unsent: int, flight: int, now: int) -> int:
     return size
 
 
+def is_probe(tcb: Tcb, seq: int) -> bool:
+    """Return whether what begins at `seq` is the probe that is under way."""
+    search = tcb.search
+    return search is not None and search.size > 0 and seq == search.start
+
+
 def acknowledged(tcb: Tcb, now: int) -> None:
     """SND.UNA has moved: a probe that has arrived shows what the path carries."""
     search = tcb.search

@@ -6,6 +6,7 @@ In this order: answers out of turn, SYN, what is lost, new data and FIN, probes,
 from typing import Final
 
 from lastack.tcp import ecn, fast_open, mtu_probing, pacing, sampling, syn, tail_probe
+from lastack.tcp.config import UNLIMITED
 from lastack.tcp.ecn_state import NONE
 from lastack.tcp.header import make, options_of, room_for_data
 from lastack.tcp.span import Sent
@@ -18,7 +19,7 @@ from lastack.tcp.states import (
     TIME_WAIT,
 )
 from lastack.tcp.tally import BUFFER, BUSY, PEER
-from lastack.tcp.tcb import Reply, Tcb
+from lastack.tcp.tcb import WRITABLE, Reply, Tcb
 from lastack.tcp.when_to_send import how_much, most
 from lastack.units import NEVER, SECOND
 from lastack.wire.segment import ACK, FIN, PSH, RST, SYN, Part, Segment
@@ -304,7 +305,7 @@ def _more(tcb: Tcb, now: int, probe: bool = False) -> Segment | None:
     sent.sent(seq, end, now, sent.app_limited > 0)
     parts = snd.buffer.take(snd.offset(seq), n) if n else _NO_PARTS
     snd.nxt = snd.max = end
-    if n % mss:
+    if n % mss and not mtu_probing.is_probe(tcb, seq):
         snd.small_end = end
     tcb.push_owed = False
     tcb.cork_over = False
@@ -319,6 +320,8 @@ def _more(tcb: Tcb, now: int, probe: bool = False) -> Segment | None:
     if timers.retransmit == NEVER:
         timers.retransmit = now + tcb.rtt.rto
     tcb.begin_user_timeout(now)
+    if tcb.config.notsent_lowat < UNLIMITED:
+        tcb.notices |= WRITABLE  # what is sent no longer waits
     tcb.sent_at = now
     if tcb.config.tail_loss_probe:
         tail_probe.schedule(tcb, now)

@@ -42,8 +42,9 @@ def _join(parts: list[bytes], data: bytes) -> None:
 class ReceiveHalf:
     """RCV.NXT, RCV.UP, IRS; the window as last advertised (`edge`); both queues.
 
-    `capacity` is the user's receive buffer in octets. Octets out of order count against it only
-    through the window: nothing beyond `edge` is ever kept.
+    `capacity` is the user's receive buffer in octets, `clamp` the largest window to advertise.
+    Octets out of order count against the buffer only through the window: nothing beyond `edge` is
+    ever kept.
     """
 
     irs: int
@@ -62,8 +63,9 @@ class ReceiveHalf:
     touches: int
     segment_size: int
     in_steps: bool
+    clamp: int
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, clamp: int = 1 << 32) -> None:
         self.irs = 0
         self.nxt = 0
         self.edge = 0
@@ -80,6 +82,7 @@ class ReceiveHalf:
         self.touches = 0
         self.segment_size = 0
         self.in_steps = True
+        self.clamp = clamp
 
     def synchronize(self, irs: int) -> None:
         """Take the peer's initial sequence number."""
@@ -109,8 +112,10 @@ class ReceiveHalf:
 
     @property
     def room(self) -> int:
-        """Octets of buffer that are free."""
+        """Octets that the buffer would take now, and the window may speak of."""
         room = self.capacity - self.queued
+        if room > self.clamp:
+            room = self.clamp
         return room if room > 0 else 0
 
     @property
@@ -130,6 +135,8 @@ class ReceiveHalf:
         if offered > 0x7FFFFFFF:
             offered = 0
         room = self.capacity - self.queued
+        if room > self.clamp:
+            room = self.clamp
         step = min(mss, self.capacity // 2)
         if not self.in_steps:
             step = 1 if room >= self.capacity // 4 or room >= mss else self.capacity + 1
@@ -149,7 +156,7 @@ class ReceiveHalf:
     def update_is_due(self, mss: int) -> bool:
         """Return whether reading has freed so much that the peer should hear of it unasked."""
         offered = diff(self.edge, self.nxt)
-        opened = min(self.capacity - self.queued, 0xFFFF << self.scale) - offered
+        opened = min(self.capacity - self.queued, 0xFFFF << self.scale, self.clamp) - offered
         step = min(mss, self.capacity // 2)
         if offered < 2 * step:
             return opened >= step

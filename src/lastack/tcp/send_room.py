@@ -14,6 +14,8 @@ had to wait, he is woken when two thirds of the limit suffice (`sk_stream_memory
 
 from typing import Final
 
+from lastack.tcp.config import UNLIMITED
+from lastack.tcp.states import ESTABLISHED
 from lastack.tcp.tcb import Tcb
 
 _MOST: Final = 65_535
@@ -24,8 +26,12 @@ def send_room(tcb: Tcb) -> int:
     buffer = tcb.snd.buffer
     queued = buffer.end - buffer.start
     config = tcb.config
+    if config.notsent_lowat < UNLIMITED:
+        unsent_room = _room_unsent(tcb)
+    else:
+        unsent_room = UNLIMITED
     if not config.send_overhead:
-        return config.send_buffer - queued
+        return min(config.send_buffer - queued, unsent_room)
     piece = piece_of(tcb)
     unsent = tcb.snd.unsent
     room = -unsent % piece
@@ -34,11 +40,33 @@ def send_room(tcb: Tcb) -> int:
     if queued < limit:
         whole = piece + config.send_overhead
         room += piece * ((limit - queued + whole - 1) // whole)
-    return room
+    return min(room, unsent_room)
+
+
+def _room_unsent(tcb: Tcb) -> int:
+    """Return how much may be queued until TCP_NOTSENT_LOWAT waits behind what goes out at once.
+
+    In whole pieces, as there is no list of them: the last may exceed the mark.
+    """
+    controller, low_water = tcb.controller, tcb.config.notsent_lowat
+    goes = 0
+    if controller is not None and tcb.state >= ESTABLISHED:
+        goes = max(min(controller.cwnd - tcb.sent.in_flight, tcb.snd.usable), 0)
+    piece = piece_of(tcb)
+    waits = tcb.snd.unsent - goes
+    if waits >= low_water:
+        return -tcb.snd.unsent % piece  # the rest of the last piece
+    return (low_water + piece - 1) // piece * piece - waits
 
 
 def is_roomy(tcb: Tcb) -> bool:
-    """Return whether a user who had to wait should try again: with a third of the limit free."""
+    """Return whether a user who had to wait should try again: with a third of the limit free.
+
+    And with less than half of TCP_NOTSENT_LOWAT unsent (Linux's `tcp_stream_memory_free`).
+    """
+    low_water = tcb.config.notsent_lowat
+    if low_water < UNLIMITED and 2 * tcb.snd.unsent >= low_water:
+        return False
     limit = _limit(tcb) if tcb.config.send_overhead else tcb.config.send_buffer
     return 3 * (limit - counted(tcb)) >= limit
 

@@ -7,7 +7,7 @@ place where a state changes, and it asks the table.
 from typing import Final
 
 from lastack.errors import BrokenTableError
-from lastack.tcp.config import Config
+from lastack.tcp.config import UNLIMITED, Config
 from lastack.tcp.congestion import CongestionController, controller_class, initial_window
 from lastack.tcp.ecn_state import Ecn
 from lastack.tcp.events import Advice, Advised, Event, Notice, StateChanged
@@ -16,6 +16,7 @@ from lastack.tcp.opening import FastOpen
 from lastack.tcp.pacer import Pacer
 from lastack.tcp.receive import ReceiveHalf
 from lastack.tcp.recovery import LossRecovery, NewRenoRecovery, RackRecovery
+from lastack.tcp.reports import ErrorReport
 from lastack.tcp.rtt import RoundTrip
 from lastack.tcp.send import SendHalf
 from lastack.tcp.sent import SentLog
@@ -72,6 +73,8 @@ class Tcb:
     state: State
     error: int = 0
     """The errno that the user is to get next, 0 for none."""
+    reports: list[ErrorReport]
+    """What ICMP errors have said in full, while the connection was opening."""
     soft_error: int = 0
     """The errno of the last soft ICMP error (SHLD-25)."""
     notices: int = 0
@@ -198,8 +201,9 @@ class Tcb:
         self.config = config
         self.state = state
         self.events = []
+        self.reports = []
         self.snd = SendHalf(iss)
-        self.rcv = ReceiveHalf(config.receive_buffer)
+        self.rcv = ReceiveHalf(config.receive_buffer, config.window_clamp or UNLIMITED)
         self.sent = SentLog()
         self.rtt = RoundTrip(config)
         self.timers = Timers()
@@ -291,7 +295,7 @@ class Tcb:
         """Back in LISTEN: whoever comes next finds nothing of the one that was refused."""
         config = self.config
         self.snd = SendHalf(self.snd.iss)
-        self.rcv = ReceiveHalf(config.receive_buffer)
+        self.rcv = ReceiveHalf(config.receive_buffer, config.window_clamp or UNLIMITED)
         self.sent = SentLog()
         self.rtt = RoundTrip(config)
         self.ecn = Ecn()
