@@ -327,3 +327,60 @@ def test_no_window_falls_below_a_segment_or_grows_without_need(
         assert mss <= controller.cwnd <= MOST_WINDOW
         assert controller.ssthresh >= 2 * mss
         assert controller.pacing_rate() >= 0
+
+
+def bulk(controller: str, octets: int = 4_000_000, **wire: float) -> tuple[TwoHosts, Conversation]:
+    """A transfer over 20 Mbit/s and 40 ms; the wire may be told more."""
+    config = Config(strict=True, congestion=controller, initial_window=10, slow_start_segments=0)
+    pair = TwoHosts(config=config, delay=20 * MS, rate=20_000_000, keep=False, **wire)  # type: ignore[arg-type]
+    conversation = Conversation(pair, bytes(octets))
+    pair.run(
+        60 * SECOND,
+        lambda: conversation.right is None or len(conversation.right.received) < octets,
+    )
+    return pair, conversation
+
+
+def megabits(pair: TwoHosts, octets: int = 4_000_000) -> float:
+    return octets * 8 * 1000 / pair.now
+
+
+@pytest.mark.parametrize("controller", ["cubic", "bbr"])
+def test_a_bottleneck_is_filled(controller: str) -> None:
+    """With a queue of a bandwidth-delay product."""
+    pair, _ = bulk(controller, queue=67)
+    assert megabits(pair) > 16
+
+
+def test_bbr_keeps_going_where_packets_are_lost_by_chance() -> None:
+    """draft-ietf-ccwg-bbr 5.5.10.2: less than two percent is not too much."""
+    bbr, _ = bulk("bbr", queue=67, loss=0.005)
+    cubic, _ = bulk("cubic", queue=67, loss=0.005)
+    assert megabits(bbr) > 12 > megabits(cubic)
+
+
+def test_bbr_leaves_deep_queues_empty() -> None:
+    """A second's worth of queue, of which it uses little."""
+    pair, conversation = bulk("bbr", 10_000_000, queue=1700)
+    tcb = conversation.left.connection.tcb
+    assert megabits(pair, 10_000_000) > 16
+    assert tcb.rtt.srtt < 100 * MS
+
+
+def test_bbr_probes_for_the_round_trip_time_when_it_has_not_seen_it_for_long() -> None:
+    """draft-ietf-ccwg-bbr 5.3.4: five seconds, then 200 ms with little in flight."""
+    octets = 14_000_000
+    config = Config(strict=True, congestion="bbr", initial_window=10)
+    pair = TwoHosts(config=config, delay=20 * MS, rate=20_000_000, queue=200, keep=False)
+    conversation = Conversation(pair, bytes(octets))
+    least: list[int] = []
+
+    def look() -> None:
+        controller = conversation.left.connection.tcb.controller
+        if controller is not None and pair.now > 4 * SECOND:
+            least.append(controller.cwnd)
+        pair.at(pair.now + 20 * MS, look)
+
+    look()
+    pair.run(6 * SECOND)
+    assert min(least) <= 100_000 // 2 + 3000 < max(least)

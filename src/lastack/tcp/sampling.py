@@ -69,7 +69,7 @@ def _measure_rate(tcb: Tcb, sample: AckSample) -> None:
     sent = tcb.sent
     newest = sent.newest
     sample.delivered = sent.delivered
-    sample.prior_delivered = sent.delivered
+    sample.prior_delivered = -1  # nothing has arrived: no round trip is over
     if newest is not None:
         sample.prior_delivered = newest.delivered
         sample.app_limited = newest.app_limited

@@ -8,6 +8,7 @@ from typing import Final
 
 from lastack.errors import error_for
 from lastack.tcp.congestion.base import AckSample, CongestionController, initial_window
+from lastack.tcp.congestion.bbr import Bbr
 from lastack.tcp.congestion.cubic import Cubic
 from lastack.tcp.congestion.dctcp import Dctcp
 from lastack.tcp.congestion.newreno import NewReno
@@ -16,6 +17,7 @@ CONTROLLERS: Final[dict[str, type[CongestionController]]] = {
     "newreno": NewReno,
     "reno": NewReno,
     "cubic": Cubic,
+    "bbr": Bbr,
     "dctcp": Dctcp,
 }
 
@@ -45,6 +47,7 @@ def controller_class(named: str | type[object]) -> type[CongestionController]:
 __all__ = [
     "CONTROLLERS",
     "AckSample",
+    "Bbr",
     "CongestionController",
     "Cubic",
     "Dctcp",
