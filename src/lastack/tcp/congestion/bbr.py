@@ -44,7 +44,7 @@ from lastack.units import MS, NEVER, SECOND
 class Bbr(CongestionController):
     """The states and their transitions; `model` is what they have found out."""
 
-    state: Phase
+    mode: Phase
     model: Model
     rounds: Rounds
     round_start: bool
@@ -70,14 +70,14 @@ class Bbr(CongestionController):
     probe_rtt_round_over: bool
     idle_restart: bool
     in_loss: bool
-    undo_state: Phase
+    undo_mode: Phase
     undo_bounds: tuple[int, int, int]
     chance: int
 
     def __init__(self, mss: int, initial_window: int) -> None:
         super().__init__(mss, initial_window)
         self.name = "bbr"
-        self.state = STARTUP
+        self.mode = STARTUP
         self.model = Model()
         self.rounds = Rounds()
         self.round_start = False
@@ -103,7 +103,7 @@ class Bbr(CongestionController):
         self.probe_rtt_round_over = False
         self.idle_restart = False
         self.in_loss = False
-        self.undo_state = STARTUP
+        self.undo_mode = STARTUP
         self.undo_bounds = (INFINITE, INFINITE, INFINITE)
         self.chance = 0
 
@@ -119,11 +119,11 @@ class Bbr(CongestionController):
         if sample.lost and self.probe_sample and self._too_high(sample):
             self._handle_too_high(sample)
         model.take_rate(sample)
-        model.adapt(self.state is STARTUP or self.state is REFILL or self.state is UP, self.cwnd)
+        model.adapt(self.mode is STARTUP or self.mode is REFILL or self.mode is UP, self.cwnd)
         model.take_aggregation(sample, self.cwnd, self.rounds.count, self.full_reached)
         self._check_full(sample)
         self._check_startup(sample)
-        if self.state is DRAIN and (
+        if self.mode is DRAIN and (
             sample.in_flight <= self._inflight(self.model.bw, 100)
             or self.rounds.count > self.drain_round + DRAIN_ROUNDS
         ):
@@ -134,7 +134,7 @@ class Bbr(CongestionController):
         self._check_probe_rtt(sample)
         model.end_ack(sample)
         model.bound_rate()
-        self._set_rate(PACING_GAINS[self.state])
+        self._set_rate(PACING_GAINS[self.mode])
         self._set_window(sample)
 
     def _count_round(self, sample: AckSample) -> None:
@@ -165,7 +165,7 @@ class Bbr(CongestionController):
 
     def _check_startup(self, sample: AckSample) -> None:
         """Leave STARTUP when the pipe is full, or when it overflows or is marked by half."""
-        if self.state is not STARTUP:
+        if self.mode is not STARTUP:
             return
         model = self.model
         if model.loss_round_over and not self.full_reached:
@@ -177,7 +177,7 @@ class Bbr(CongestionController):
         if sample.ecn and self.round_start and model.mostly_marked:
             self.full_reached = True
         if self.full_reached:
-            self.state = DRAIN
+            self.mode = DRAIN
             self.drain_round = self.rounds.count
 
     # -- the cycle ------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ class Bbr(CongestionController):
         self.cycle_at = sample.now
         self.phase = STOPPING
         self.rounds.begin(sample.delivered)
-        self.state = DOWN
+        self.mode = DOWN
 
     def _start_refill(self, sample: AckSample) -> None:
         """Fill the pipe for a round, so that probing finds out about it and not about the queue."""
@@ -201,7 +201,7 @@ class Bbr(CongestionController):
         self.precautionary = False
         self.phase = REFILLING
         self.rounds.begin(sample.delivered)
-        self.state = REFILL
+        self.mode = REFILL
 
     def _start_up(self, sample: AckSample) -> None:
         """Probe for more."""
@@ -209,22 +209,22 @@ class Bbr(CongestionController):
         self.rounds.begin(sample.delivered)
         self._reset_full()
         self.full_bw = sample.rate
-        self.state = UP
+        self.mode = UP
         self._raise_slope()
 
     def _cycle(self, sample: AckSample) -> None:
         """Move on among DOWN, CRUISE, REFILL and UP."""
         if self._adapt_longterm(sample):
             return
-        if self.state is DOWN or self.state is CRUISE:
+        if self.mode is DOWN or self.mode is CRUISE:
             if self._time_to_probe(sample.now):
                 self._start_refill(sample)
-            elif self.state is DOWN and self._time_to_cruise(sample):
-                self.state = CRUISE
-        elif self.state is REFILL and self.round_start:
+            elif self.mode is DOWN and self._time_to_cruise(sample):
+                self.mode = CRUISE
+        elif self.mode is REFILL and self.round_start:
             self.probe_sample = True
             self._start_up(sample)
-        elif self.state is UP and self._time_to_go_down(sample):
+        elif self.mode is UP and self._time_to_go_down(sample):
             self.probe_too_high = False
             self._start_down(sample)
 
@@ -252,7 +252,7 @@ class Bbr(CongestionController):
 
     def _adapt_longterm(self, sample: AckSample) -> bool:
         """Learn from probing how much is safe; return whether the state has changed with it."""
-        probing_bw = DOWN <= self.state <= UP
+        probing_bw = DOWN <= self.mode <= UP
         if self.phase == STARTING and self.round_start:
             self.phase = FEEDBACK
         if self.phase == STOPPING and self.round_start:
@@ -268,7 +268,7 @@ class Bbr(CongestionController):
         model = self.model
         if model.inflight_longterm < INFINITE:
             model.inflight_longterm = max(model.inflight_longterm, sample.tx_in_flight)
-            if self.state is UP:
+            if self.mode is UP:
                 self._probe_upward(sample)
         return False
 
@@ -302,20 +302,20 @@ class Bbr(CongestionController):
             target = min(self._bdp(self.model.bw, 100), self.cwnd)
             safe = max(sample.tx_in_flight - sample.lost_since, 0)
             self.model.inflight_longterm = max(safe, target * BETA_PERCENT // 100)
-        if self.state is UP:
-            self.undo_state = UP
+        if self.mode is UP:
+            self.undo_mode = UP
             self._start_down(sample)
 
     # -- probing for the round-trip time --------------------------------------------------------
 
     def _check_probe_rtt(self, sample: AckSample) -> None:
-        if self.state is not PROBE_RTT and self.model.probe_rtt_due and not self.idle_restart:
+        if self.mode is not PROBE_RTT and self.model.probe_rtt_due and not self.idle_restart:
             self._save_window()
-            self.state = PROBE_RTT
+            self.mode = PROBE_RTT
             self.probe_rtt_until = 0
             self.phase = STOPPING
             self.rounds.begin(sample.delivered)
-        if self.state is PROBE_RTT:
+        if self.mode is PROBE_RTT:
             if self.probe_rtt_until == 0:
                 if sample.in_flight <= self._probe_rtt_window():
                     self.probe_rtt_until = sample.now + PROBE_RTT_TIME
@@ -335,9 +335,9 @@ class Bbr(CongestionController):
             self.model.reset_shortterm()
             if self.full_reached:
                 self._start_down(sample)
-                self.state = CRUISE
+                self.mode = CRUISE
             else:
-                self.state = STARTUP
+                self.mode = STARTUP
 
     def _probe_rtt_window(self) -> int:
         least = LEAST_WINDOW * self.mss
@@ -354,7 +354,7 @@ class Bbr(CongestionController):
         """Return what has to be in flight for that share of the BDP, bursts allowed for."""
         quantum = max(min(self.rate // 1000, MOST_QUANTUM), 2 * self.mss)
         most = max(self._bdp(bw, percent), 3 * quantum, LEAST_WINDOW * self.mss)
-        return most + 2 * self.mss if self.state is UP else most
+        return most + 2 * self.mss if self.mode is UP else most
 
     def _with_headroom(self) -> int:
         longterm = self.model.inflight_longterm
@@ -370,18 +370,18 @@ class Bbr(CongestionController):
 
     def _set_window(self, sample: AckSample) -> None:
         model = self.model
-        gain = WINDOW_GAINS[self.state if self.state is not PROBE_RTT else CRUISE]
+        gain = WINDOW_GAINS[self.mode if self.mode is not PROBE_RTT else CRUISE]
         most = self._inflight(model.bw, gain) + model.extra_acked
         if self.full_reached:
             self.cwnd = min(self.cwnd + sample.acked, most)
         elif self.cwnd < most or sample.delivered < self.first_window:
             self.cwnd += sample.acked
         cap = INFINITE
-        if self.state is PROBE_RTT:
+        if self.mode is PROBE_RTT:
             cap = min(self._probe_rtt_window(), self._with_headroom())
-        elif self.state is CRUISE:
+        elif self.mode is CRUISE:
             cap = self._with_headroom()
-        elif self.state is not STARTUP and self.state is not DRAIN:
+        elif self.mode is not STARTUP and self.mode is not DRAIN:
             cap = model.inflight_longterm
         cap = max(min(cap, model.inflight_shortterm), LEAST_WINDOW * self.mss)
         self.cwnd = max(min(self.cwnd, cap), LEAST_WINDOW * self.mss)
@@ -389,7 +389,7 @@ class Bbr(CongestionController):
     # -- losses, and what turned out to be none -------------------------------------------------
 
     def _save_window(self) -> None:
-        if self.in_loss or self.state is PROBE_RTT:
+        if self.in_loss or self.mode is PROBE_RTT:
             self.prior_cwnd = max(self.prior_cwnd, self.cwnd)
         else:
             self.prior_cwnd = self.cwnd
@@ -416,7 +416,7 @@ class Bbr(CongestionController):
     def save(self) -> tuple[int, int]:
         """Keep what `undo` needs."""
         model = self.model
-        self.undo_state = self.state
+        self.undo_mode = self.mode
         self.undo_bounds = (model.bw_shortterm, model.inflight_shortterm, model.inflight_longterm)
         return super().save()
 
@@ -431,10 +431,10 @@ class Bbr(CongestionController):
         model.bw_shortterm = max(model.bw_shortterm, bw)
         model.inflight_shortterm = max(model.inflight_shortterm, shortterm)
         model.inflight_longterm = max(model.inflight_longterm, longterm)
-        if self.undo_state is STARTUP and self.state is not STARTUP:
+        if self.undo_mode is STARTUP and self.mode is not STARTUP:
             self.full_reached = False
-            if self.state is not PROBE_RTT:
-                self.state = STARTUP
+            if self.mode is not PROBE_RTT:
+                self.mode = STARTUP
 
     def on_restart(self, now: int, idle: int, srtt: int) -> None:
         """After an idle time, or at the beginning: no burst, and no rash conclusions."""
@@ -446,5 +446,5 @@ class Bbr(CongestionController):
             return
         self.idle_restart = True
         self.model.start_interval(now)
-        if DOWN <= self.state <= UP:
+        if DOWN <= self.mode <= UP:
             self._set_rate(100)
