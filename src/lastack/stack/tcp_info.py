@@ -146,6 +146,7 @@ def _of_the_sender(info: ConnectionInfo) -> dict[str, int]:
         "max_pacing_rate": _MOST["Q"],
         "delivery_rate": info.delivery_rate or 0,
         "delivered": info.segments_delivered or 0,
+        "reord_seen": info.reordering_seen or 0,
         "dsack_dups": info.duplicates_reported or 0,
         "total_rto": info.timeouts or 0,
         "total_rto_recoveries": info.timeout_recoveries or 0,

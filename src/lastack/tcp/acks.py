@@ -33,15 +33,16 @@ def acknowledge(tcb: Tcb, segment: Segment, now: int) -> None:
     ack = segment.ack
     advance = diff(ack, snd.una)
     if advance < 0:
-        return  # an old ACK says nothing new; its text may still be good
+        _old_ack(tcb, segment, now)
+        return
     if tcb.more_follows and tcb.config.more_until_ack:
         tcb.cork_over = True
     prior = sent.in_flight
     had = sent.octets
     delivered = sent.delivered
     sent.begin_ack()
-    if sent.resends and tcb.ts_on and segment.ts_ecr not in (ABSENT, 0):
-        sent.echoed_at = now - _age(tcb, segment, now) + MS
+    if sent.resends:
+        _doubt_resends(tcb, segment, now)
     acked = 0
     sacked = 0
     dsack = False
@@ -91,6 +92,32 @@ def acknowledge(tcb: Tcb, segment: Segment, now: int) -> None:
     _set_timers(tcb, advance > 0, now)
 
 
+def _old_ack(tcb: Tcb, segment: Segment, now: int) -> None:
+    """An ACK that another has overtaken: nothing but its SACK blocks may be news."""
+    sent = tcb.sent
+    if not segment.sack or not tcb.sack_on or not sent.spans:
+        return
+    prior = sent.in_flight
+    delivered = sent.delivered
+    sent.begin_ack()
+    if sent.resends:
+        _doubt_resends(tcb, segment, now)
+    dsack = _is_dsack(segment, segment.ack)
+    sacked = _take_sack(tcb, segment, dsack, now)
+    if sacked:
+        said = Acked(tcb.snd.una, tcb.snd.nxt, 0, sacked, False, tcb.mss, True, False)
+        repair.digest(tcb, said, prior, sent.delivered - delivered, now)
+    sent.newest = None
+
+
+def _doubt_resends(tcb: Tcb, segment: Segment, now: int) -> None:
+    """What was sent again may be acknowledged for the sake of the original (RFC 8985 6.2)."""
+    sent, least = tcb.sent, tcb.rtt.minimum
+    sent.least_rtt = least if least < NEVER else 0
+    if tcb.ts_on and segment.ts_ecr not in (ABSENT, 0):
+        sent.echoed_at = now - _age(tcb, segment, now) + MS
+
+
 def _set_timers(tcb: Tcb, advanced: bool, now: int) -> None:
     """The timers of what is in flight begin again when SND.UNA moves (RFC 6298 5.2, 5.3)."""
     timers = tcb.timers
@@ -124,7 +151,6 @@ def _measure(tcb: Tcb, segment: Segment, now: int) -> None:
     sent = tcb.sent
     if sent.rtt >= 0 and not sent.resent_acked:
         tcb.rtt.sample(sent.rtt, tcb.config)
-        sent.least_rtt = tcb.rtt.minimum
     elif tcb.ts_on and segment.ts_ecr not in (ABSENT, 0) and sent.newest is not None:
         if lt(segment.ts_ecr, tcb.timestamp(sent.newest.sent_at)):
             # The original had arrived and its ACK was lost or late: no round trip to be seen here,

@@ -157,6 +157,9 @@ class Config:
     """RFC 3042."""
     duplicate_acks: int = 3
     """RFC 5681 3.2."""
+    prr: bool = False
+    """While losses are repaired the window comes down in step with what arrives (RFC 6937, RFC
+    9937), instead of at once."""
     rack: bool = False
     """With SACK, losses are told by time (RFC 8985 6) instead of by counting (RFC 6675)."""
     tail_loss_probe: bool = False
@@ -342,6 +345,7 @@ class Config:
 
 
 _LINUX: Final = Config(
+    prr=True,
     rack=True,
     tail_loss_probe=True,
     slow_start_segments=0,
@@ -382,6 +386,7 @@ _LINUX: Final = Config(
     ports=(32768, 60999),
 )
 _FREEBSD: Final = Config(
+    prr=True,
     slow_start_segments=2,
     congestion="cubic",
     scaled_buffer=2 << 20,

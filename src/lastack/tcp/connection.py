@@ -381,7 +381,7 @@ class Connection:
             rto=rtt.rto,
             backoff=rtt.backoff,
             controller=controller.name if controller is not None else None,
-            cwnd=controller.cwnd if controller is not None else None,
+            cwnd=tcb.window if controller is not None else None,
             ssthresh=controller.ssthresh if controller is not None else None,
             recovery=tcb.recovery.phase.name.lower() if tcb.recovery is not None else None,
             sacked=sent.sacked,

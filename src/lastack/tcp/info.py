@@ -72,6 +72,7 @@ class ConnectionInfo:
     segments_in_flight: int | None = None
     segments_sacked: int | None = None
     segments_lost: int | None = None
+    """Found lost and not known to have arrived since, sent again or not."""
     segments_resent: int | None = None
     # congestion marks (RFC 3168, RFC 9768)
     ecn: str | None = None
@@ -102,6 +103,8 @@ class ConnectionInfo:
     receive_buffer: int | None = None
     reordering: int | None = None
     """Segments by which others may be overtaken before they count as lost."""
+    reordering_seen: int | None = None
+    """How often something arrived that others had overtaken."""
     pacing_rate: int | None = None
     delivery_rate: int | None = None
     rate_app_limited: bool | None = None

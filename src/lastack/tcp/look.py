@@ -34,6 +34,9 @@ def look(tcb: Tcb, info: ConnectionInfo, now: int) -> ConnectionInfo:
     info.min_rtt = tcb.rtt.minimum if tcb.rtt.minimum < NEVER else None
     info.pacing_rate = tcb.controller.pacing_rate() if tcb.controller is not None else 0
     info.reordering = config.duplicate_acks
+    if tcb.recovery is not None and tcb.recovery.reordering_seen:
+        info.reordering = tcb.recovery.reordering
+    info.reordering_seen = tcb.recovery.reordering_seen if tcb.recovery is not None else 0
     info.delayed_ack_timeout = config.delayed_ack_timeout if config.delayed_ack else 0
     info.receive_buffer = tcb.rcv.capacity
     if now:
@@ -50,7 +53,7 @@ def look(tcb: Tcb, info: ConnectionInfo, now: int) -> ConnectionInfo:
 def _count_segments(tcb: Tcb, info: ConnectionInfo) -> None:
     """Count what is in flight in segments: a record is one, or a super-segment of several."""
     mss = tcb.mss
-    unacked = sacked = lost = resent = 0
+    unacked = sacked = lost = resent = repaired = 0
     for span in tcb.sent.spans:
         count = (span.length + mss - 1) // mss
         unacked += count
@@ -60,7 +63,8 @@ def _count_segments(tcb: Tcb, info: ConnectionInfo) -> None:
             lost += count
         elif span.retransmits:
             resent += count
+            repaired += count if span.was_lost else 0
     info.segments_in_flight = unacked
     info.segments_sacked = sacked + tcb.sent.presumed // mss
-    info.segments_lost = lost
+    info.segments_lost = lost + repaired
     info.segments_resent = resent

@@ -202,7 +202,7 @@ def _again(tcb: Tcb, now: int) -> Segment | None:
         return _synchronize(tcb, now)
     mss = room_for_data(tcb)
     flight = sent.in_flight
-    room = controller.cwnd - flight
+    room = tcb.window - flight
     if tcb.resend_owed:
         room = max(room, mss)
     elif flight and room < min(mss, span.length):
@@ -288,7 +288,7 @@ def _more(tcb: Tcb, now: int, probe: bool = False) -> Segment | None:
     if probe:
         n = min(unsent, mss)
     elif n == 0:
-        n = how_much(tcb, unsent, mss, controller.cwnd - flight, flight, now)
+        n = how_much(tcb, unsent, mss, tcb.window - flight, flight, now)
     fin = snd.fin_queued and n == unsent
     if n <= 0 and not (fin and unsent == 0):
         if unsent:

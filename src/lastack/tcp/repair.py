@@ -5,7 +5,7 @@ timer.
 """
 
 from lastack.tcp import ecn, mtu_probing, sampling
-from lastack.tcp.recovery import Acked, Losses
+from lastack.tcp.recovery import Acked, Losses, Reduction
 from lastack.tcp.recovery.base import ENTERED, NOTHING, RECOVERED
 from lastack.tcp.tcb import Tcb
 from lastack.units import NEVER
@@ -18,13 +18,21 @@ def digest(tcb: Tcb, said: Acked, prior: int, delivered: int, now: int) -> None:
         return
     sent = tcb.sent
     lost_before = sent.lost
+    lost_total = sent.lost_total
+    presumed = sent.presumed
     losses = recovery.on_ack(sent, said, now)
     if losses is not NOTHING:
         _turn(tcb, losses, prior, now)
     elif sent.lost > lost_before and said.acked and not said.has_sack:
         tcb.resend_owed = True  # a partial acknowledgment (RFC 6582 3.2 step 3)
     _await_reordered(tcb)
-    sampling.tell_controller(tcb, said, prior, delivered, now)
+    reduction = recovery.reduction
+    arrived = delivered + sent.presumed - presumed
+    if reduction is not None:
+        safe = said.acked > 0 and sent.lost_total == lost_total
+        if arrived > 0:
+            reduction.on_ack(arrived, sent.in_flight, sent.transmitted, tcb.mss, safe)
+    sampling.tell_controller(tcb, said, prior, max(arrived, 0), now)
 
 
 def _turn(tcb: Tcb, losses: Losses, prior: int, now: int) -> None:
@@ -33,15 +41,23 @@ def _turn(tcb: Tcb, losses: Losses, prior: int, now: int) -> None:
     if recovery is None or controller is None:
         return
     if losses is not ENTERED:
+        flight = tcb.sent.in_flight
+        if recovery.reduction is not None:
+            flight = max(flight, controller.ssthresh)  # it has seen to it that no burst follows
+            recovery.reduction = None
         if not recovery.blameless:
-            controller.on_recovered(tcb.sent.in_flight, now)
+            controller.on_recovered(flight, now)
         recovery.blameless = False
     if losses is not RECOVERED:
         if mtu_probing.probe_was_lost(tcb):
             recovery.too_long(tcb.snd.nxt)
-        elif not tcb.ecn.reducing:
-            controller.on_loss(prior, now)
-            ecn.reduced(tcb)
+        else:
+            if not tcb.ecn.reducing:
+                controller.on_loss(prior, now)
+                ecn.reduced(tcb)
+            if tcb.config.prr and not controller.bounds_recovery:
+                target, so_far = controller.ssthresh, tcb.sent.transmitted
+                recovery.reduction = Reduction(target, prior, so_far)
         tcb.resend_owed = True
         tcb.timers.loss_probe = NEVER
         tcb.tail_probe = False
@@ -67,6 +83,8 @@ def reordering_over(tcb: Tcb, now: int) -> None:
     losses = recovery.on_reordering_over(sent, tcb.mss, tcb.snd.nxt, now)
     if losses is not NOTHING:
         _turn(tcb, losses, prior, now)
+        if recovery.reduction is not None:
+            recovery.reduction.on_ack(0, sent.in_flight, sent.transmitted, tcb.mss, False)
     _await_reordered(tcb)
 
 
@@ -80,6 +98,7 @@ def timed_out(tcb: Tcb, now: int) -> None:
         controller.on_timeout(flight, now)
         ecn.reduced(tcb)
     recovery.blameless = False
+    recovery.reduction = None
     tcb.resend_owed = True
     tcb.tail_probe = False
     tcb.timers.loss_probe = NEVER

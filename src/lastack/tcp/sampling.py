@@ -93,5 +93,5 @@ def note_app_limit(tcb: Tcb) -> None:
     sent, controller = tcb.sent, tcb.controller
     if controller is not None and sent.lost == 0:
         flight = sent.in_flight
-        if flight < controller.cwnd:
+        if flight < tcb.window:
             sent.app_limited = max(sent.delivered + flight, 1)

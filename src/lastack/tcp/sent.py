@@ -26,8 +26,9 @@ class SentLog:
     may have arrived meanwhile. `transmitted` counts every octet ever sent, retransmissions too.
 
     What the ACK at hand says, from `begin_ack` on: `rtt`, `newest`, `resent_acked` (see
-    `acknowledged`), `latest`, `latest_end` and `latest_at` (order, end and time of the
-    transmission that was the last of those which have certainly arrived, -1 when none is known),
+    `acknowledged`), `latest` and `latest_end` (order and end of the transmission that was the last
+    of those which have certainly arrived, -1 when none is known), `arrived_at` (when such a one was
+    sent, the last that the ACK speaks of),
     `original` (something never sent again has arrived) and `overtaken` (by how many octets, at
     most, others had overtaken it).
     """
@@ -54,7 +55,7 @@ class SentLog:
     """What has to be `delivered` until the user is no longer the limit; 0 when it is not."""
     latest: int
     latest_end: int
-    latest_at: int
+    arrived_at: int
     original: bool
     overtaken: int
     least_rtt: int
@@ -82,7 +83,7 @@ class SentLog:
         self.app_limited = 0
         self.latest = -1
         self.latest_end = 0
-        self.latest_at = 0
+        self.arrived_at = 0
         self.original = False
         self.overtaken = 0
         self.least_rtt = 0
@@ -141,6 +142,7 @@ class SentLog:
         """Take a record out of flight: it is to be sent again."""
         if not span.lost and not span.sacked:
             span.lost = True
+            span.was_lost = True
             self.lost += span.length
             self.lost_total += span.length
             self.newest_lost = span
@@ -151,6 +153,7 @@ class SentLog:
         """What was thought lost is in flight after all."""
         for span in self.spans:
             span.lost = False
+            span.was_lost = False
         self.lost = 0
         self._sort_resends()
 
@@ -174,6 +177,7 @@ class SentLog:
         rest.retransmits = span.retransmits
         rest.sacked = span.sacked
         rest.lost = span.lost
+        rest.was_lost = span.was_lost
         rest.flight_began = span.flight_began
         rest.tx_in_flight = span.tx_in_flight
         rest.lost_before = span.lost_before
@@ -270,10 +274,11 @@ class SentLog:
         newest = self.newest
         if newest is None or span.order >= newest.order:
             self.newest = span
-        if sure and span.order >= self.latest:
-            self.latest = span.order
-            self.latest_end = span.end
-            self.latest_at = span.sent_at
+        if sure:
+            self.arrived_at = span.sent_at
+            if span.order >= self.latest:
+                self.latest = span.order
+                self.latest_end = span.end
 
     def _note_overtaken(self, span: Sent) -> None:
         """Something arrives that lies before what is sacked: was it on its way for longer?"""

@@ -19,6 +19,8 @@ class Sent:
     retransmits: int
     sacked: bool
     lost: bool
+    was_lost: bool
+    """It has been found lost, whether or not it was sent again since."""
     delivered: int
     delivered_at: int
     app_limited: bool
@@ -44,6 +46,7 @@ class Sent:
         self.retransmits = 0
         self.sacked = False
         self.lost = False
+        self.was_lost = False
         self.delivered = delivered
         self.delivered_at = delivered_at
         self.app_limited = app_limited

@@ -266,6 +266,14 @@ class Tcb:
             self.controller.configure(self.config)
             self.recovery = self._loss_recovery()
 
+    @property
+    def window(self) -> int:
+        """What may be in flight: the controller's window, or what bounds recovery."""
+        recovery, controller = self.recovery, self.controller
+        if recovery is not None and recovery.reduction is not None:
+            return recovery.reduction.window
+        return controller.cwnd if controller is not None else 0
+
     def _loss_recovery(self) -> LossRecovery:
         iss, config = self.snd.iss, self.config
         if config.rack and self.sack_on:

@@ -98,6 +98,9 @@ class CongestionController(ABC):
     cwnd: int
     ssthresh: int
     slow_start_segments: int
+    bounds_recovery: bool
+    """`cwnd` also bounds what is sent while losses are repaired. False leaves that to proportional
+    rate reduction (RFC 6937), where it is on, which takes what is in flight down to `ssthresh`."""
 
     def __init__(self, mss: int, initial_window: int) -> None:
         self.name = ""
@@ -105,6 +108,7 @@ class CongestionController(ABC):
         self.cwnd = initial_window
         self.ssthresh = UNLIMITED
         self.slow_start_segments = 0
+        self.bounds_recovery = False
 
     def configure(self, config: Config) -> None:
         """Take what concerns the window from the connection's knobs."""

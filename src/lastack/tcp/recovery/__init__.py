@@ -2,6 +2,7 @@
 
 from lastack.tcp.recovery.base import Acked, Losses, LossRecovery, Phase
 from lastack.tcp.recovery.newreno import NewRenoRecovery
+from lastack.tcp.recovery.prr import Reduction
 from lastack.tcp.recovery.rack import SLACK, RackRecovery
 
 __all__ = [
@@ -12,4 +13,5 @@ __all__ = [
     "NewRenoRecovery",
     "Phase",
     "RackRecovery",
+    "Reduction",
 ]

@@ -6,6 +6,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from lastack.tcp.recovery.prr import Reduction
 from lastack.tcp.sent import SentLog
 from lastack.units import NEVER
 
@@ -101,6 +102,8 @@ class LossRecovery(ABC):
     reorder_at: int
     reordering: int
     reordering_seen: int
+    reduction: Reduction | None
+    """What bounds sending while losses are repaired; None leaves that to the controller."""
 
     def __init__(self, iss: int) -> None:
         self.phase = OPEN
@@ -109,6 +112,7 @@ class LossRecovery(ABC):
         self.reorder_at = NEVER
         self.reordering = 0
         self.reordering_seen = 0
+        self.reduction = None
 
     def too_long(self, nxt: int) -> None:
         """What was marked lost was too long for the path; until `nxt` duplicates mean no more."""

@@ -83,7 +83,7 @@ class RackRecovery(NewRenoRecovery):
     def _learn(self, sent: SentLog, ack: Acked, now: int) -> None:
         """Steps 2 to 4: the latest arrival, whether the path reorders, and how much."""
         if sent.latest >= 0:
-            self.round_trip_of_latest = now - sent.latest_at
+            self.round_trip_of_latest = now - sent.arrived_at
             if sent.latest > self.latest or (
                 sent.latest == self.latest and gt(sent.latest_end, self.latest_end)
             ):
