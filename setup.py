@@ -11,7 +11,16 @@ from typing import Any
 
 from setuptools import setup
 
-COMPILED_FLOORS = ("units.py", "wire", "tcp", "stack", "link", "observe", "driver", "driver.py")
+COMPILED_FLOORS = (
+    "units.py",
+    "wire",
+    "tcp",
+    "stack",
+    "link",
+    "observe/core",
+    "driver",
+    "driver.py",
+)
 """What of src/lastack goes into the one group of compiled modules."""
 
 

@@ -9,8 +9,8 @@ from random import Random
 import pytest
 from tests.observe.worlds import chance_world, written
 
-from lastack.observe.analysis import Remark
-from lastack.observe.scan import Scanner
+from lastack.observe.core.analysis import Remark
+from lastack.observe.core.scan import Scanner
 from lastack.sim.talk import Conversation
 from lastack.tcp.config import preset
 from lastack.wire.batches import BatchReader

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lastack.observe.frames import Frames, Skipped
+from lastack.observe.core.frames import Frames, Skipped
 from lastack.wire.ip4 import encode_ip4
 from lastack.wire.ip6 import encode_fragment_header, encode_ip6
 

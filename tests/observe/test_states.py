@@ -6,9 +6,9 @@ from random import Random
 import pytest
 from tests.observe.worlds import Step, Tapped, chance_world
 
-from lastack.observe.ends import End, Evidence, states_in
-from lastack.observe.flow import Flow
-from lastack.observe.scan import Scanner
+from lastack.observe.core.ends import End, Evidence, states_in
+from lastack.observe.core.flow import Flow
+from lastack.observe.core.scan import Scanner
 from lastack.sim.talk import Conversation
 from lastack.wire.batches import BatchReader
 from lastack.wire.segment import FIN, RST, SYN

@@ -5,7 +5,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from lastack.observe.ends import (
+from lastack.observe.core.ends import (
     CLOSE_WAIT,
     CLOSED,
     CLOSING,
@@ -20,7 +20,7 @@ from lastack.observe.ends import (
     End,
     Evidence,
 )
-from lastack.observe.flow import Flow
+from lastack.observe.core.flow import Flow
 from lastack.tcp.states import Cause
 
 

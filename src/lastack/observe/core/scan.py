@@ -9,11 +9,11 @@ from typing import Final
 from librt.strings import read_i16_be, read_i32_be
 from mypy_extensions import i64
 
-from lastack.observe.ends import TIME_WAIT
-from lastack.observe.flow import Flow
-from lastack.observe.frames import Frames, Skipped
-from lastack.observe.infer import ACK, SYN
-from lastack.observe.rows import Rows
+from lastack.observe.core.ends import TIME_WAIT
+from lastack.observe.core.flow import Flow
+from lastack.observe.core.frames import Frames, Skipped
+from lastack.observe.core.infer import ACK, SYN
+from lastack.observe.core.rows import Rows
 from lastack.wire.batches import Batch
 
 _ETHERNET: Final = 1
@@ -131,6 +131,12 @@ class Scanner:
                 flow.a.states,
                 flow.b.states,
             )
+
+    def forget(self, flow: Flow) -> None:
+        """Let go of a connection; what still comes of it begins another one."""
+        for key in (flow.key, reversed_key(flow.key)):
+            if self.flows.get(key) is flow:
+                del self.flows[key]
 
     def _open(self, key: bytes, now: i64) -> Flow:
         """Begin a connection; one that had the same addresses and ports is over."""

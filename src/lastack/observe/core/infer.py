@@ -10,7 +10,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from lastack.observe.ends import (
+from lastack.observe.core.ends import (
     CLOSED,
     CLOSING,
     ESTABLISHED,

@@ -4,9 +4,9 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from lastack.observe.analysis import SENT_AGAIN, Track, remarks_on
-from lastack.observe.ends import CLOSED, ESTABLISHED, TIME_WAIT, UNKNOWN, End
-from lastack.observe.infer import ACK, FIN, RST, SYN, begin, distance, segment_passes
+from lastack.observe.core.analysis import SENT_AGAIN, Track, remarks_on
+from lastack.observe.core.ends import CLOSED, ESTABLISHED, TIME_WAIT, UNKNOWN, End
+from lastack.observe.core.infer import ACK, FIN, RST, SYN, begin, distance, segment_passes
 
 _SYN_FIN_RST: Final = SYN | FIN | RST
 
@@ -31,6 +31,8 @@ class Flow:
     last: i64
     handshake: i64
     steady: bool
+    evicted: bool
+    """Given up while it was open, for want of room."""
     reused: bool
     """Another connection took its addresses and ports over while an end was in TIME-WAIT."""
     unseen: i64
@@ -46,6 +48,7 @@ class Flow:
         self.last = now
         self.handshake = 0
         self.steady = False
+        self.evicted = False
         self.reused = False
         self.unseen = 0
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from lastack.observe.infer import ACK, FIN, RST, SYN, distance
+from lastack.observe.core.infer import ACK, FIN, RST, SYN, distance
 from lastack.units import MS
 
 

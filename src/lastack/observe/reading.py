@@ -1,0 +1,151 @@
+"""Captures in, connections out: `read` for files, `Observer` for packets as they come.
+
+    for flow in lastack.observe.read("trace.pcapng"):
+        print(flow.number, verdict_on(flow).teardown)
+
+Memory is bounded by the connections that are open, and by `most_open`: beyond it the ones that have
+been silent longest are given up early, marked `evicted`, and counted.
+"""
+
+import gc
+import os
+from collections.abc import Iterator
+from typing import BinaryIO, Final
+
+from lastack.observe.core.flow import Flow
+from lastack.observe.core.rows import Rows
+from lastack.observe.core.scan import Scanner
+from lastack.observe.sources import in_order, open_capture
+from lastack.units import SECOND
+from lastack.wire.batches import Batch, BatchReader
+from lastack.wire.capture import LINKTYPE_RAW, CaptureError
+
+MOST_OPEN: Final = 100_000
+LINGER: Final = 60 * SECOND
+_SWEEP: Final = 8192
+
+
+class Observer:
+    """Watches segments go by and keeps the connections they make.
+
+    `most_open` connections are kept at most; one that is over is kept for `linger` nanoseconds of
+    the capture's own time, for what may still come. `evicted` counts those given up early.
+    """
+
+    scanner: Scanner
+    evicted: int
+
+    def __init__(
+        self, most_open: int = MOST_OPEN, linger: int = LINGER, rows: Rows | None = None
+    ) -> None:
+        self.scanner = Scanner()
+        self.scanner.rows = rows
+        self.most_open = most_open
+        self.linger = linger
+        self.evicted = 0
+        self._swept_at = 0
+        self._now = 0
+
+    def packet_seen(self, time: int, data: bytes, linktype: int = LINKTYPE_RAW) -> None:
+        """Take in one packet, captured at `time`, nanoseconds."""
+        self.scanner.packet(data, 0, len(data), linktype, time)
+        self._now = time
+        self._sweep_when_due()
+
+    def batch_seen(self, batch: Batch) -> None:
+        """Take in the packets of a batch."""
+        if len(batch):
+            self.scanner.batch(batch)
+            self._now = batch.times[len(batch) - 1]
+            self._sweep_when_due()
+
+    def take_finished(self) -> list[Flow]:
+        """Return the connections that are over, or were given up, since this was last asked."""
+        finished = self.scanner.finished
+        self.scanner.finished = []
+        return finished
+
+    def close(self) -> list[Flow]:
+        """Return all the connections that are left, in the order of their beginning."""
+        left = list(self._open_flows())
+        self.scanner.flows = {}
+        return sorted(self.take_finished() + left, key=_number)
+
+    def _open_flows(self) -> Iterator[Flow]:
+        for key, flow in self.scanner.flows.items():
+            if flow.key == key:
+                yield flow
+
+    def _sweep_when_due(self) -> None:
+        opened = int(self.scanner.number) - self._swept_at
+        if opened >= _SWEEP and (
+            opened >= self.most_open or len(self.scanner.flows) > 2 * self.most_open
+        ):
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Let go of what is over; if that is not enough, of what has been silent longest."""
+        self._swept_at = int(self.scanner.number)
+        before = self._now - self.linger
+        gone = [flow for flow in self._open_flows() if flow.over and flow.last < before]
+        for flow in gone:
+            self._let_go(flow)
+        excess = len(self.scanner.flows) // 2 - self.most_open
+        if excess > 0:
+            silent = sorted(self._open_flows(), key=_last)[: excess + self.most_open // 8]
+            for flow in silent:
+                if not flow.over:
+                    flow.evicted = True
+                    self.evicted += 1
+                self._let_go(flow)
+
+    def _let_go(self, flow: Flow) -> None:
+        self.scanner.forget(flow)
+        self.scanner.finished.append(flow)
+
+
+def _number(flow: Flow) -> int:
+    return flow.number
+
+
+def _last(flow: Flow) -> int:
+    return int(flow.last)
+
+
+def read(*paths: str | os.PathLike[str], most_open: int = MOST_OPEN) -> Iterator[Flow]:
+    """Return the connections of captures that were written one after the other, as they end.
+
+    Whatever is still open comes at the end. A file that is cut or damaged gives what it holds; the
+    CaptureError comes after all the connections. OSError when a file cannot be opened.
+    """
+    observer = Observer(most_open)
+    problem: CaptureError | None = None
+    for path in in_order(paths):
+        file = open_capture(path)
+        try:
+            yield from observe_file(observer, file)
+        except CaptureError as error:
+            problem = problem or error
+        finally:
+            file.close()
+    yield from observer.close()
+    if problem is not None:
+        raise problem
+
+
+def observe_file(observer: Observer, file: BinaryIO) -> Iterator[Flow]:
+    """Take in a whole file; return the connections that are over by the way.
+
+    Raises CaptureError behind what a cut or damaged file holds.
+    """
+    # Nothing here refers to itself: the collector would only walk over the open connections.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        for batch in BatchReader(file).batches():
+            observer.batch_seen(batch)
+            if observer.scanner.finished:
+                yield from observer.take_finished()
+    finally:
+        if collecting:
+            gc.enable()

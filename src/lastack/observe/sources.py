@@ -1,0 +1,84 @@
+"""Where captures come from: files, plain or compressed, pipes, standard input, rotated series."""
+
+import errno
+import gzip
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+
+from lastack.errors import error_for
+
+_GZIP: Final = b"\x1f\x8b"
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+_DIGITS: Final = re.compile(r"(\d+)")
+
+
+def open_capture(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a capture for reading octets, decompressing gzip and zstd; `-` is standard input.
+
+    Raises OSError when it cannot be opened, and for zstd without the library (ENOTSUP).
+    """
+    raw: BinaryIO = sys.stdin.buffer if str(path) == "-" else open(path, "rb", buffering=1 << 20)  # noqa: SIM115
+    peeked = _Peeked(raw)
+    if peeked.start[:2] == _GZIP:
+        return cast(BinaryIO, gzip.GzipFile(fileobj=cast(BinaryIO, peeked)))
+    if peeked.start == _ZSTD:
+        try:
+            import zstandard
+        except ImportError:
+            problem = f"{path} is compressed with zstd: pip install 'lastack[read]'"
+            raise error_for(errno.ENOTSUP, problem) from None
+        decompressor = zstandard.ZstdDecompressor()
+        return cast(
+            BinaryIO,
+            decompressor.stream_reader(cast(BinaryIO, peeked), read_across_frames=True),
+        )
+    return cast(BinaryIO, peeked)
+
+
+class _Peeked:
+    """A file whose first four octets have been looked at; it need not be able to seek."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.start = file.read(4)
+        self._left = self.start
+
+    def read(self, size: int = -1) -> bytes:
+        """Read as the file would have."""
+        if not self._left:
+            return self.file.read(size)
+        left, self._left = self._left, b""
+        if 0 <= size < len(left):
+            self._left = left[size:]
+            return left[:size]
+        more = self.file.read(size - len(left) if size > 0 else size)
+        return left + (more or b"")
+
+    def close(self) -> None:
+        """Close the file, unless it is standard input."""
+        if self.file is not sys.stdin.buffer:
+            self.file.close()
+
+
+def in_order(paths: Iterable[str | os.PathLike[str]]) -> Iterator[str]:
+    """Return the paths of one capture in the order in which they were written.
+
+    A folder stands for the captures in it. The files of a rotated series differ in a number, which
+    counts as a number: trace.pcap9 comes before trace.pcap10.
+    """
+    for path in paths:
+        place = Path(path)
+        if str(path) != "-" and place.is_dir():
+            names = [str(one) for one in place.iterdir() if one.is_file()]
+            yield from sorted(names, key=_by_number)
+        else:
+            yield str(path)
+
+
+def _by_number(name: str) -> list[tuple[int, int, str]]:
+    parts = _DIGITS.split(name)
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts if part]
