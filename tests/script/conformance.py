@@ -43,11 +43,7 @@ FREEBSD: Final = (
 GOOGLE: Final = (
     (r"^fastopen/|zerocopy/fastopen|fastopen-invalid|FASTOPEN", "TCP Fast Open (RFC 7413)"),
     (r"^zerocopy/|SO_ZEROCOPY", "Linux's MSG_ZEROCOPY"),
-    (r"^eor/", "Linux's MSG_EOR"),
     (r"NOTSENT_LOWAT", "Linux's TCP_NOTSENT_LOWAT"),
-    (r"^timestamping/", "Linux's SO_TIMESTAMPING"),
-    (r"^inq/", "Linux's TCP_INQ"),
-    (r"^(sendfile|splice)/", "files and pipes beside sockets"),
     (r"^mtu_probe/", "probing for the path MTU (RFC 4821)"),
     (r"^cwnd_moderation/.*-ecn-", "proportional rate reduction (RFC 6937) after an ECN echo"),
     (r"root fq|pfifo limit", "a queue of the machine's (`tc`)"),
@@ -59,14 +55,13 @@ GOOGLE: Final = (
     (r"^cubic/", "CUBIC (RFC 9438)"),
     (r"^(shutdown|user_timeout)/", "tail loss probes (RFC 8985)"),
     (r"PMTUDISC", "Linux's IP_PMTUDISC_DONT"),
-    (r"^(sack|fast_retransmit)/", "RACK and tail loss probes (RFC 8985)"),
+    (r"^(sack|fast_retransmit|eor)/", "RACK and tail loss probes (RFC 8985)"),
     (r"^(fast_recovery|cwnd_moderation)/", "proportional rate reduction (RFC 6937)"),
     (
         r"^limited_transmit/",
         "Linux's count of segments in slow start where duplicate ACKs came without SACK",
     ),
     (r"^slow_start/", "Linux's arithmetic of the congestion window"),
-    (r"^blocking/|sndbuf-limited", "how Linux counts the overhead of its send buffer"),
     (r"^gro/", "Linux's estimate of the peer's segments (tcpi_rcv_mss)"),
     (r"^tcp_info/", "values of TCP_INFO that lastack does not keep"),
 )

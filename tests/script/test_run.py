@@ -137,7 +137,7 @@ def test_the_result_of_a_call_may_be_left_open() -> None:
         ("+0 `rm -rf x`", "the command 'rm -rf x'"),
         ("+0 `sysctl -w net.inet.tcp.blackhole=2`", "net.inet.tcp.blackhole=2"),
         ("+0 `sysctl -w net.no.such=2`", "the sysctl net.no.such"),
-        ("+0 splice(1) = 5", "the system call splice"),
+        ("+0 mmap(1) = 5", "the system call mmap"),
         ("+0 getsockopt(4, IPPROTO_TCP, TCP_ULP, [1], [4]) = 0", "the name TCP_ULP"),
     ],
 )

@@ -7,24 +7,26 @@ again whenever something has changed. Outputs (options, poll events ...) are com
 
 import errno
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from lastack.errors import error_for
 from lastack.script.call_more import fcntl, getsockopt, ioctl, poll, setsockopt
+from lastack.script.control import check_messages, expected_of, flags_of_message
 from lastack.script.descriptors import Descriptors, Handle, Wait, argument
 from lastack.script.epoll import epoll_create, epoll_ctl, epoll_wait, look
 from lastack.script.facts import KEPT, facts_of
+from lastack.script.files import MOVERS
 from lastack.script.flow import pattern
 from lastack.script.model import ANYTHING, Anything, Array, Call, Expression, Header, Name, Struct
-from lastack.script.stage import StackScene
+from lastack.script.stage import EPOCH, StackScene
 from lastack.script.subject import Attempt
-from lastack.script.symbols import O_NONBLOCK, Unknown, number, show, socket_endpoint
+from lastack.script.symbols import O_NONBLOCK, Unknown, check, number, show, socket_endpoint
 from lastack.script.verdict import Mismatch
+from lastack.script.write import write
 from lastack.stack import options
 from lastack.stack.sockets import TcpSocket
 from lastack.tcp.connection import Connection
 from lastack.tcp.events import StateChanged
-from lastack.tcp.send_room import piece_of
 from lastack.tcp.states import CLOSED, LISTEN, SYN_SENT, TIME_WAIT, State
 from lastack.wire.address import Endpoint
 
@@ -37,6 +39,7 @@ _MORE: Final[dict[str, Callable[[Descriptors, Call], Attempt]]] = {
     "epoll_create": epoll_create,
     "epoll_ctl": epoll_ctl,
     "epoll_wait": epoll_wait,
+    **MOVERS,
 }
 _NULL: Final = Name("NULL")
 _UNSPECIFIED: Final = Endpoint(b"", 0)
@@ -223,8 +226,10 @@ class Calls(Descriptors):
             vectors = argument(call, 1)
         elif call.name in ("sendmsg", "recvmsg"):
             message = argument(call, 1)
-            if not isinstance(message, Struct) or "msg_control" in message.fields:
-                raise Unknown("control messages")
+            if not isinstance(message, Struct):
+                raise Unknown(f"the message {show(message)}")
+            if call.name == "sendmsg" and message.fields.get("msg_control", Array(())) != Array(()):
+                raise Unknown("control messages to send")
             vectors = message.fields.get("msg_iov")
         if vectors is None:
             return number(argument(call, 2))
@@ -239,20 +244,25 @@ class Calls(Descriptors):
 
     def _receive(self, call: Call) -> Attempt:
         flags, size = self._flags(call), self._size(call)
-        if flags & options.MSG_ERRQUEUE:
-            raise Unknown("the error queue")
         nowhere = argument(call, 1) == _NULL
+        expected = expected_of(call, number)
 
         def attempt() -> int:
             handle = self.handle(call)
             if nowhere and size and handle.socket.readable:
                 raise error_for(errno.EFAULT)
             try:
-                data = handle.socket.recv(self.stage.clock, size, flags & ~options.MSG_DONTWAIT)
+                data, control, said = handle.socket.recvmsg(
+                    self.stage.clock, size, flags & ~options.MSG_DONTWAIT
+                )
             except BlockingIOError:
-                if flags & options.MSG_OOB:
-                    raise  # urgent data is never waited for
+                if flags & (options.MSG_OOB | options.MSG_ERRQUEUE):
+                    raise  # neither is ever waited for
                 raise self.or_wait(handle, flags) from None
+            if expected is not None:
+                check_messages(expected, control, number, EPOCH, self.header.tolerance)
+            if call.name == "recvmsg":
+                check("msg_flags", flags_of_message(call), said)
             self._check_data(handle, data, flags)
             return len(data)
 
@@ -289,40 +299,29 @@ class Calls(Descriptors):
                 raise self._wait_to_write(handle)
             if given == _NULL and size:
                 raise error_for(errno.EFAULT)
-            stream = handle.written
-            data = given if isinstance(given, bytes) else pattern(len(stream), size - done)
+            data = given if isinstance(given, bytes) else pattern(len(handle.written), size - done)
             data = data[:size] if isinstance(given, bytes) else data
             connection = handle.socket.connection
-            if connection is not None and connection.config.send_overhead:
-                data = data[: piece_of(connection.tcb)]  # each is sent while the next is copied
             try:
-                taken = handle.socket.send(
-                    self.stage.clock,
+                done += write(
+                    self,
+                    handle,
                     data,
                     flags & ~(options.MSG_DONTWAIT | options.MSG_NOSIGNAL),
                     to if connection is None else None,
                 )
             except BlockingIOError as error:
-                if done and handle.nonblocking:
-                    return done
-                if done and flags & options.MSG_DONTWAIT:
-                    return done
                 self._opening(handle, connection)
                 if flags & options.MSG_DONTWAIT or handle.nonblocking:
                     raise
                 waited = True
                 raise self._wait_to_write(handle) from error
             self._opening(handle, connection)
-            connection = handle.socket.connection
-            assert connection is not None
-            stream += data[:taken]
-            self.streams[(connection.local.port, connection.remote.port)] = stream
-            done += taken
-            if done < size:
-                self.stage.settle()  # what goes out now may make room within the call
-                return attempt()
             if handle.nonblocking or flags & options.MSG_DONTWAIT:
                 return done
+            if done < size:
+                waited = True
+                raise self._wait_to_write(handle)
             return self._opened(handle, done)
 
         return attempt
@@ -379,8 +378,9 @@ class Calls(Descriptors):
         return attempt
 
     def _close(self, call: Call) -> Attempt:
-        if number(argument(call, 0)) in self.sets:
-            return self._close_set(number(argument(call, 0)))
+        for others in (self.sets, self.files):
+            if number(argument(call, 0)) in others:
+                return _close_other(others, number(argument(call, 0)))
         closing: Handle | None = None
         deadline = 0
 
@@ -397,9 +397,10 @@ class Calls(Descriptors):
 
         return attempt
 
-    def _close_set(self, fd: int) -> Attempt:
-        def attempt() -> int:
-            del self.sets[fd]
-            return 0
 
-        return attempt
+def _close_other(others: dict[int, Any], fd: int) -> Attempt:
+    def attempt() -> int:
+        del others[fd]
+        return 0
+
+    return attempt

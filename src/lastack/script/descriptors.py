@@ -21,6 +21,7 @@ from lastack.script.symbols import (
     show,
 )
 from lastack.stack import options
+from lastack.stack.messages import has_reports
 from lastack.stack.sockets import TcpSocket
 from lastack.tcp.states import CLOSED
 from lastack.units import NEVER
@@ -48,6 +49,31 @@ class Handle:
         self.urgent = False
 
 
+class File:
+    """Octets behind a descriptor, from `at` on; both ends of a pipe share them."""
+
+    def __init__(self, octets: bytearray, is_pipe: bool = False) -> None:
+        self.octets = octets
+        self.at = 0
+        self.is_pipe = is_pipe
+
+    def take(self, count: int) -> bytes:
+        """Return the next octets, at most so many; they are gone from a pipe."""
+        found = bytes(self.octets[self.at : self.at + count])
+        if self.is_pipe:
+            del self.octets[: len(found)]
+        else:
+            self.at += len(found)
+        return found
+
+    def put_back(self, data: bytes) -> None:
+        """The last octets taken are to be read again."""
+        if self.is_pipe:
+            self.octets[:0] = data
+        else:
+            self.at -= len(data)
+
+
 def readiness(handle: Handle) -> int:
     """Return every event that poll could report of a socket now."""
     socket = handle.socket
@@ -61,7 +87,7 @@ def readiness(handle: Handle) -> int:
     connection = socket.connection
     if connection is not None and connection.tcb.rcv.finished:
         found |= POLLRDHUP
-    if socket.error:
+    if socket.error or has_reports(connection):
         found |= POLLERR
     if connection is not None and connection.state is CLOSED and socket.listener is None:
         found |= POLLHUP
@@ -108,7 +134,7 @@ class Watch:
 
 
 class Descriptors(Caller):
-    """The descriptors that are open."""
+    """The descriptors that are open. `disk` are the files that there are, by path."""
 
     def __init__(self, stage: StackScene, header: Header) -> None:
         super().__init__()
@@ -116,6 +142,8 @@ class Descriptors(Caller):
         self.header = header
         self.handles: dict[int, Handle] = {}
         self.sets: dict[int, dict[int, Watch]] = {}
+        self.files: dict[int, File] = {}
+        self.disk: dict[str, bytes] = {}
 
     def handle(self, call: Call) -> Handle:
         """Return the file descriptor that a call is about; EBADF when it is not open."""
@@ -126,7 +154,14 @@ class Descriptors(Caller):
 
     def free(self) -> int:
         """Return the lowest descriptor that is free."""
-        return next(fd for fd in range(3, _MOST) if fd not in self.handles and fd not in self.sets)
+        kinds = (self.handles, self.sets, self.files)
+        return next(fd for fd in range(3, _MOST) if not any(fd in kind for kind in kinds))
+
+    def keep_file(self, call: Call, file: File) -> int:
+        """Give a file the number that the script has for it."""
+        fd = call.result if isinstance(call.result, int) and call.result >= 0 else self.free()
+        self.files[fd] = file
+        return fd
 
     def or_wait(self, handle: Handle, flags: int = 0) -> Exception:
         """Return what to raise when nothing can be done now."""

@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
+from lastack.script.control import check_messages, expected_of, flags_of_message
 from lastack.script.descriptors import Wait, argument
 from lastack.script.facts import facts_of
 from lastack.script.flow import pattern
-from lastack.script.kernel_control import Expected, check_messages, expected_messages
+from lastack.script.kernel_control import split
+from lastack.script.kernel_files import file_calls
 from lastack.script.kernel_helper import Helper, Job
 from lastack.script.kernel_machine import KernelMachine
 from lastack.script.kernel_more import Handle, further_calls
@@ -25,6 +27,7 @@ from lastack.script.kernel_values import (
     Buffers,
     Message,
     ask,
+    check_value,
     libc,
     socket_address,
     value_of,
@@ -74,6 +77,7 @@ class KernelCalls(Caller):
             "sendmsg": self._send,
             "writev": self._send,
             **further_calls(self.find, self.keep),
+            **file_calls(self.find, self.keep),
         }
 
     def make(self, call: Call) -> Attempt:
@@ -245,7 +249,7 @@ class KernelCalls(Caller):
     def _receive(self, call: Call) -> Attempt:
         flags, sizes = self._flags(call), self._sizes(call)
         buffers, nothing = Buffers(sizes), _is_null(argument(call, 1))
-        expected = _control_of(call)
+        expected = expected_of(call, value_of)
 
         def work() -> int:
             handle = self.handle(call)
@@ -263,7 +267,10 @@ class KernelCalls(Caller):
                 message.control_length = _MOST_CONTROL
                 count = ask(libc.recvmsg, real, ctypes.byref(message), flags)
                 if expected is not None:
-                    check_messages(expected, room.raw[: message.control_length])
+                    messages = split(room.raw[: message.control_length])
+                    slack = self.header.tolerance
+                    check_messages(expected, messages, value_of, self.scene.wall, slack)
+                check_value("msg_flags", flags_of_message(call), message.flags)
             else:
                 count = ask(libc.recv, real, where, size, flags)
             self._check_data(handle, buffers.taken(count), flags)
@@ -343,15 +350,6 @@ class KernelCalls(Caller):
             return ask(libc.close, handle.real)
 
         return work
-
-
-def _control_of(call: Call) -> Expected | None:
-    """Return the control messages that a script expects of recvmsg, None if it says nothing."""
-    if call.name != "recvmsg":
-        return None
-    message = argument(call, 1)
-    control = message.fields.get("msg_control") if isinstance(message, Struct) else None
-    return None if control is None or control is ANYTHING else expected_messages(control)
 
 
 def _is_null(expression: Expression) -> bool:

@@ -36,8 +36,9 @@ class LiveScene(Scene):
     """A TUN device, its kernel side, and time that passes by itself.
 
     `now` is when the last thing happened: a packet as the kernel stamped it, the end of a call, or
-    the time waited for. Must be made within a network namespace of its own. `of_kernel` tells that
-    the local address is the kernel's: then it is the subject.
+    the time waited for. `wall` is what the calendar's clock showed when the script began. Must be
+    made within a network namespace of its own. `of_kernel` tells that the local address is the
+    kernel's: then it is the subject.
     """
 
     def __init__(self, header: Header, of_kernel: bool, offload: bool) -> None:
@@ -55,6 +56,7 @@ class LiveScene(Scene):
         self.tap = Tap(DEVICE, of_kernel)
         self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._begun = time.monotonic_ns()
+        self.wall = time.time_ns()
 
     def real_time(self) -> int:
         """Return the time it is, in the script's time, whatever happened last."""
@@ -63,6 +65,7 @@ class LiveScene(Scene):
     def begin(self) -> None:
         """The script's time begins now."""
         self._begun = time.monotonic_ns()
+        self.wall = time.time_ns()
         self.now = 0
 
     def wake(self) -> None:

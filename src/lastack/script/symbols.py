@@ -5,7 +5,7 @@ from typing import Final
 
 from lastack.script.model import ANYTHING, Anything, Array, Either, Expression, Name, Struct
 from lastack.script.verdict import Mismatch
-from lastack.stack import options
+from lastack.stack import messages, options
 from lastack.wire.address import pack_address
 
 POLLIN: Final = 0x1
@@ -108,9 +108,10 @@ def number(expression: Expression) -> int:
         name = expression.text
         if name in _OWN:
             return _OWN[name]
-        value = getattr(options, name, None)
-        if isinstance(value, int):
-            return value
+        for module in (options, messages):
+            value = getattr(module, name, None)
+            if isinstance(value, int):
+                return value
         code = getattr(errno, name, None)
         if isinstance(code, int) and name.startswith("E"):
             return code

@@ -27,6 +27,11 @@ _STATES: Final = re.compile(
 )
 _LISTENS: Final = re.compile(r'grep " 0A " /proc/net/tcp /proc/net/tcp6 \| grep ":(\w{4})"$')
 _METRICS: Final = ("mtu", "initcwnd")
+_MAKE: Final = re.compile(
+    r"(?:/bin/)?dd bs=(?P<size>\d{1,6}) count=(?P<count>\d{1,3}) if=/dev/zero of=(?P<path>\S+)"
+    r"( status=none)?$"
+)
+_REMOVE: Final = re.compile(r"(?:/bin/)?rm -f (?P<path>\S+)$")
 _DROP: Final = re.compile(r"tcpdrop -s (\w+)$")
 
 
@@ -206,6 +211,13 @@ class System(Commands):
     def _other(self, line: str) -> None:
         if line == "echo 3 > /sys/module/tcp_cubic/parameters/hystart_detect":
             return  # both signs of `classic_hystart`: how it is anyway
+        made, gone = _MAKE.match(line), _REMOVE.match(line)
+        if made is not None:
+            self.calls.disk[made["path"]] = bytes(int(made["size"]) * int(made["count"]))
+            return
+        if gone is not None:
+            self.calls.disk.pop(gone["path"], None)
+            return
         states = _STATES.match(line)
         drop = _DROP.match(line)
         listens = _LISTENS.match(line)

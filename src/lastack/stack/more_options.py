@@ -7,6 +7,7 @@ from typing import Final
 from lastack.errors import error_for
 from lastack.stack import options as o
 from lastack.stack.demux import key_of
+from lastack.stack.messages import SOF_TIMESTAMPING_OPT_ID, watch
 from lastack.stack.on_path import look_at_path
 from lastack.stack.option_base import SocketOptions, Value, number_in
 from lastack.tcp.config import UNLIMITED
@@ -132,6 +133,38 @@ def _get_path_mtu(socket: SocketOptions, now: int) -> Value:
     return connection.tcb.mtu
 
 
+def _get_timestamping(socket: SocketOptions, now: int) -> Value:
+    return socket.stamping
+
+
+def _set_timestamping(socket: SocketOptions, value: Value, now: int) -> None:
+    flags = number_in(value)
+    if socket.connection is not None:
+        watch(socket.connection, flags)
+    elif flags & SOF_TIMESTAMPING_OPT_ID:
+        raise error_for(errno.EINVAL, "numbers of octets before there are any")
+    socket.stamping = flags
+
+
+def _get_free_bind(socket: SocketOptions, now: int) -> Value:
+    return int(socket.free_bind)
+
+
+def _set_free_bind(socket: SocketOptions, value: Value, now: int) -> None:
+    socket.free_bind = number_in(value) != 0
+
+
+def _get_inq(socket: SocketOptions, now: int) -> Value:
+    return int(socket.tells_inq)
+
+
+def _set_inq(socket: SocketOptions, value: Value, now: int) -> None:
+    wanted = number_in(value)
+    if wanted not in (0, 1):
+        raise error_for(errno.EINVAL, f"{wanted} is neither 0 nor 1")
+    socket.tells_inq = wanted == 1
+
+
 Getter = Callable[[SocketOptions, int], Value]
 Setter = Callable[[SocketOptions, Value, int], None]
 
@@ -139,6 +172,8 @@ MORE_ROWS: Final[dict[tuple[int, int], tuple[Getter, Setter | None]]] = {
     (o.SOL_SOCKET, o.SO_REUSEPORT): (_get_reuse_port, _set_reuse_port),
     (o.SOL_SOCKET, o.SO_RCVLOWAT): (_get_read_low_water, _set_read_low_water),
     (o.SOL_SOCKET, o.SO_SNDLOWAT): (_get_write_low_water, None),
+    (o.SOL_SOCKET, o.SO_TIMESTAMPING): (_get_timestamping, _set_timestamping),
+    (o.IPPROTO_IP, o.IP_FREEBIND): (_get_free_bind, _set_free_bind),
     (o.IPPROTO_IP, o.IP_TTL): (_get_hops, _set_hops),
     (o.IPPROTO_IP, o.IP_MTU): (_get_path_mtu, None),
     (o.IPPROTO_IP, o.IP_RECVERR): (_get_report_errors, _set_report_errors),
@@ -148,6 +183,7 @@ MORE_ROWS: Final[dict[tuple[int, int], tuple[Getter, Setter | None]]] = {
     (o.IPPROTO_TCP, o.TCP_NOTSENT_LOWAT): (_get_not_sent, _set_not_sent),
     (o.IPPROTO_TCP, o.TCP_WINDOW_CLAMP): (_get_clamp, _set_clamp),
     (o.IPPROTO_TCP, o.TCP_QUICKACK): (_get_quick_ack, _set_quick_ack),
+    (o.IPPROTO_TCP, o.TCP_INQ): (_get_inq, _set_inq),
     (o.IPPROTO_TCP, o.TCP_TIMESTAMP): (_get_timestamp, _set_timestamp),
 }
 """Some of the options that are more than a knob; `socket_options` has the others."""

@@ -19,6 +19,7 @@ class SocketOptions:
     `config` counts until there is a connection, which then has its own; a listener's is that of
     its children. `linger` is None, or (SO_LINGER on) the seconds that a close may take.
     `notsent_lowat` is TCP_NOTSENT_LOWAT as it was set, 0 for the host's.
+    `free_bind` is IP_FREEBIND, `tells_inq` TCP_INQ, `stamping` SO_TIMESTAMPING.
     """
 
     stack: Stack
@@ -32,6 +33,9 @@ class SocketOptions:
     reuse_port: bool
     notsent_lowat: int
     hops: tuple[bytes, ...]
+    free_bind: bool
+    tells_inq: bool
+    stamping: int
     _reports: list[ErrorReport]
 
     def __init__(self, stack: Stack, family: int, config: Config) -> None:
@@ -47,6 +51,9 @@ class SocketOptions:
         self.notsent_lowat = 0
         self._reports = []
         self.hops = ()
+        self.free_bind = False
+        self.tells_inq = False
+        self.stamping = 0
 
     def current(self) -> Config:
         """Return the Config that counts now."""

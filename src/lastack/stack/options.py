@@ -23,6 +23,7 @@ SO_REUSEPORT: Final = 15
 SO_RCVLOWAT: Final = 18
 SO_SNDLOWAT: Final = 19
 SO_ACCEPTCONN: Final = 30
+SO_TIMESTAMPING: Final = 37
 SO_PROTOCOL: Final = 38
 SO_DOMAIN: Final = 39
 
@@ -33,6 +34,7 @@ IP_OPTIONS: Final = 4
 IP_MTU_DISCOVER: Final = 10
 IP_RECVERR: Final = 11
 IP_MTU: Final = 14
+IP_FREEBIND: Final = 15
 
 IPPROTO_TCP: Final = 6
 TCP_NODELAY: Final = 1
@@ -59,6 +61,8 @@ TCP_FASTOPEN_CONNECT: Final = 30
 TCP_MD5SIG_EXT: Final = 32
 TCP_FASTOPEN_KEY: Final = 33
 TCP_FASTOPEN_NO_COOKIE: Final = 34
+TCP_INQ: Final = 36
+TCP_CM_INQ: Final = 36
 TCP_KEEPINIT: Final = 128
 """FreeBSD's alone, under its number there."""
 TCP_NOOPT: Final = 0x10008
@@ -79,7 +83,9 @@ IPV6_USE_MIN_MTU: Final = 0x1002A
 
 MSG_OOB: Final = 0x1
 MSG_PEEK: Final = 0x2
+MSG_TRUNC: Final = 0x20
 MSG_DONTWAIT: Final = 0x40
+MSG_EOR: Final = 0x80
 MSG_ERRQUEUE: Final = 0x2000
 MSG_NOSIGNAL: Final = 0x4000
 MSG_MORE: Final = 0x8000

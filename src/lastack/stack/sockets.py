@@ -9,7 +9,7 @@ connection's notices handed to them (`connection.user`, `listener.user` are thei
 import errno
 
 from lastack.errors import LastackError, error_for
-from lastack.stack import options
+from lastack.stack import messages, options
 from lastack.stack.option_base import SocketOptions, Value
 from lastack.stack.options import (
     MSG_FASTOPEN,
@@ -71,8 +71,8 @@ class TcpSocket(SocketOptions):
         """Take a local address (all zeroes: any) and port (0: one that is free).
 
         Raises EINVAL when bound or connected already, EADDRNOTAVAIL for an address that is not
-        ours, EADDRINUSE for a port that another socket, or without SO_REUSEADDR a connection or
-        TIME-WAIT, still has.
+        ours (with IP_FREEBIND it may be), EADDRINUSE for a port that another socket, or without
+        SO_REUSEADDR a connection or TIME-WAIT, still has.
         """
         self._must_be_open()
         if self.bound is not None or self.connection is not None or self.listener is not None:
@@ -80,7 +80,7 @@ class TcpSocket(SocketOptions):
         address, port = local
         self._must_fit(address)
         stack = self.stack
-        if any(address) and not stack.routes.is_ours(address):
+        if any(address) and not stack.routes.is_ours(address) and not self.free_bind:
             raise error_for(errno.EADDRNOTAVAIL, str(local))
         if not 0 <= port < 65536:
             raise error_for(errno.EINVAL, f"port {port}")
@@ -179,6 +179,8 @@ class TcpSocket(SocketOptions):
         self.connection = connection
         if self.cork:
             connection.cork = True
+        if self.stamping:
+            messages.watch(connection, self.stamping)
         self._connecting = True
         self._read_shut = False
         return connection.tcb.fast_open
@@ -186,7 +188,8 @@ class TcpSocket(SocketOptions):
     # data
 
     def send(self, now: int, data: Buffer, flags: int = 0, to: Endpoint | None = None) -> int:
-        """Queue octets to be sent and return how many were taken; MSG_OOB makes the last urgent.
+        """Queue octets to be sent and return how many were taken; MSG_OOB makes the last urgent,
+        MSG_EOR ends a record: what is sent later goes in segments of its own.
 
         MSG_FASTOPEN also connects, to `to`, and takes as many as the SYN carries (RFC 7413 4.2.1);
         it raises EINPROGRESS where it carries none, and EALREADY while that lasts.
@@ -203,7 +206,9 @@ class TcpSocket(SocketOptions):
         code = self.take_error()
         if code:
             raise error_for(code)
-        taken = connection.send(data, now, bool(flags & MSG_OOB), bool(flags & MSG_MORE))
+        taken = connection.send(
+            data, now, bool(flags & MSG_OOB), bool(flags & MSG_MORE), bool(flags & options.MSG_EOR)
+        )
         self.stack.wake(connection, now)
         if taken == 0 and len(data):
             raise error_for(errno.EAGAIN)
@@ -295,6 +300,13 @@ class TcpSocket(SocketOptions):
         if not reports:
             raise error_for(errno.EAGAIN)
         return reports.pop(0)
+
+    def recvmsg(self, now: int, limit: int, flags: int = 0) -> messages.Message:
+        """As `recv`, or with MSG_ERRQUEUE a report of SO_TIMESTAMPING (EAGAIN without one)."""
+        if flags & options.MSG_ERRQUEUE:
+            return b"", *messages.take_report(self._connected(), self.stamping)
+        data = self.recv(now, limit, flags)
+        return data, [messages.inq(self._connected())] if self.tells_inq else [], 0
 
     # closing
 

@@ -58,6 +58,8 @@ def acknowledge(tcb: Tcb, segment: Segment, now: int) -> None:
         tcb.bytes_acked += advance
         _progresses(tcb, now)
         _measure(tcb, segment, now)
+        if tcb.stamps is not None:
+            tcb.stamps.acknowledged(snd.offset(ack), now)
         if tcb.search is not None:
             mtu_probing.acknowledged(tcb, now)
         if lt(snd.up, ack):

@@ -129,8 +129,11 @@ class Connection:
         now: int,
         urgent: bool = False,
         more: bool = False,
+        record: bool = False,
     ) -> int:
         """Queue octets; return how many were taken, 0 when the buffer is full.
+
+        `record` ends a record behind the last octet: what is sent later shares no segment with it.
 
         `more` promises that more follows: a partial segment waits for it, 200 ms at most (a SEND
         without PUSH: MAY-15, MAY-16). Raises
@@ -141,6 +144,10 @@ class Connection:
             self.tcb.corked = more or self._cork
             self.tcb.cork_over = False
             self.tcb.more_follows = more
+            if record and taken == len(data):
+                self.tcb.snd.buffer.end_record()
+            if self.tcb.stamps is not None:
+                self.tcb.stamps.queued(self.tcb.snd.buffer.end)
             if not more:
                 self.tcb.pushed = self.tcb.snd.end
         return taken

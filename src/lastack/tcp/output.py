@@ -236,7 +236,7 @@ def _resend(tcb: Tcb, span: Sent, now: int) -> Segment:
     if snd.fin_sent and gt(span.end, snd.end):
         length -= 1
         flags |= FIN
-    if length and span.end == snd.end:
+    if length and (span.end == snd.end or snd.buffer.ends_record(snd.offset(span.end))):
         flags |= PSH
     parts = snd.buffer.take(snd.offset(span.start), length) if length else _NO_PARTS
     tcb.tally.bytes_resent += length
@@ -276,6 +276,9 @@ def _more(tcb: Tcb, now: int, probe: bool = False) -> Segment | None:
     if controller is None or snd.fin_sent:
         return None
     unsent = diff(snd.end, snd.nxt)
+    buffer = snd.buffer
+    if buffer.records:
+        unsent = buffer.until_record_end(snd.offset(snd.nxt), unsent)
     flight = sent.in_flight
     if tcb.early and snd.una == snd.iss:
         flight -= 1  # the SYN that is under way takes no room
@@ -289,7 +292,7 @@ def _more(tcb: Tcb, now: int, probe: bool = False) -> Segment | None:
         n = min(unsent, mss)
     elif n == 0:
         n = how_much(tcb, unsent, mss, tcb.window - flight, flight, now)
-    fin = snd.fin_queued and n == unsent
+    fin = snd.fin_queued and n == diff(snd.end, snd.nxt)
     if n <= 0 and not (fin and unsent == 0):
         if unsent:
             _held_back(tcb, unsent, mss, controller.cwnd - flight, flight, now)
@@ -303,8 +306,10 @@ def _more(tcb: Tcb, now: int, probe: bool = False) -> Segment | None:
     seq = snd.nxt
     end = add(seq, n + 1 if fin else n)
     sent.sent(seq, end, now, sent.app_limited > 0)
-    parts = snd.buffer.take(snd.offset(seq), n) if n else _NO_PARTS
+    parts = buffer.take(snd.offset(seq), n) if n else _NO_PARTS
     snd.nxt = snd.max = end
+    if tcb.stamps is not None:
+        tcb.stamps.sent(snd.offset(add(seq, n)), now)
     if n % mss and not mtu_probing.is_probe(tcb, seq):
         snd.small_end = end
     tcb.push_owed = False

@@ -14,17 +14,20 @@ class SendBuffer:
     """The user's octets from the first unacknowledged one on, addressed by stream offset.
 
     Holds immutable chunks: `bytes` is taken as it is, anything else is copied once, tiny writes are
-    joined. `start` and `end` are offsets from the beginning of the stream.
+    joined. `start` and `end` are offsets from the beginning of the stream; so are `records`, where
+    records end that no segment may join to what follows (Linux's MSG_EOR).
     """
 
     chunks: list[bytes]
     offsets: list[int]
+    records: list[int]
     start: int
     end: int
 
     def __init__(self) -> None:
         self.chunks = []
         self.offsets = []
+        self.records = []
         self.start = 0
         self.end = 0
 
@@ -66,11 +69,30 @@ class SendBuffer:
             del self.chunks[:gone]
             del self.offsets[:gone]
         self.start = offset
+        if self.records:
+            del self.records[: bisect_right(self.records, offset)]
+
+    def end_record(self) -> None:
+        """What is queued from now on goes in segments of its own."""
+        if self.end > self.start and self.end not in self.records[-1:]:
+            self.records.append(self.end)
+
+    def ends_record(self, offset: int) -> bool:
+        """Whether a record ends at this offset."""
+        return bool(self.records) and offset in self.records
+
+    def until_record_end(self, offset: int, length: int) -> int:
+        """Return how many of `length` octets from `offset` on belong to one record."""
+        i = bisect_right(self.records, offset)
+        if i == len(self.records):
+            return length
+        return min(length, self.records[i] - offset)
 
     def clear(self) -> None:
         """Forget everything."""
         self.chunks.clear()
         self.offsets.clear()
+        self.records.clear()
         self.start = self.end
 
 

@@ -20,6 +20,7 @@ from lastack.tcp.reports import ErrorReport
 from lastack.tcp.rtt import RoundTrip
 from lastack.tcp.send import SendHalf
 from lastack.tcp.sent import SentLog
+from lastack.tcp.stamps import Stamps
 from lastack.tcp.states import CLOSED, ESTABLISHED, TIME_WAIT, Cause, State, transition
 from lastack.tcp.tally import Tally
 from lastack.tcp.timers import Timers
@@ -98,6 +99,7 @@ class Tcb:
     """What the link carries, whatever the path does."""
     headers: int
     search: MtuSearch | None = None
+    stamps: Stamps | None = None
     """What timeouts and probes have shown of the path's MTU, where the Config has them ask."""
     max_size: int
     peer_mss: int

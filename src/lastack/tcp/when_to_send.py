@@ -1,7 +1,7 @@
 """How much new data to send now, if any: the sender's side of RFC 9293 3.7.4 and 3.8.6.2.1."""
 
 from lastack.tcp.tcb import Tcb
-from lastack.wire.seq import add, gt
+from lastack.wire.seq import add, diff, gt
 
 
 def how_much(tcb: Tcb, unsent: int, mss: int, room: int, flight: int, now: int) -> int:
@@ -48,9 +48,9 @@ def _small_window(tcb: Tcb, n: int) -> int:
 
 
 def _may_send_small(tcb: Tcb, n: int) -> bool:
-    """Nagle, its off switch, Minshall's variant, and cork."""
+    """Nagle, its off switch, Minshall's variant, and cork; a record with another behind it goes."""
     snd = tcb.snd
-    if snd.fin_queued or tcb.push_owed:
+    if snd.fin_queued or tcb.push_owed or diff(snd.end, snd.nxt) > n:
         return True
     if tcb.corked and not tcb.cork_over:
         return False

@@ -1,0 +1,59 @@
+"""A write as the kernel makes it: piece by piece, each on its way while the next is copied."""
+
+from lastack.script.descriptors import Descriptors, Handle
+from lastack.stack.options import MSG_EOR, MSG_MORE
+from lastack.tcp.send_room import piece_of
+from lastack.wire.address import Endpoint
+
+
+def write(
+    those: Descriptors, handle: Handle, data: bytes, flags: int, to: Endpoint | None = None
+) -> int:
+    """Hand a socket octets; return how many it took, raise EAGAIN when none.
+
+    Where pieces count (`send_overhead`), what goes out within the call makes room in the last of
+    them. Only what the call ends with is a record, is pushed, and is watched for SO_TIMESTAMPING;
+    but more than half the peer's window is pushed all the same.
+    """
+    connection = handle.socket.connection
+    if connection is None or not connection.config.send_overhead or not data:
+        return _hand(those, handle, data, flags, to)
+    tcb = connection.tcb
+    stamps = tcb.stamps
+    done = pushed = 0
+    while done < len(data):
+        end = min(done + piece_of(tcb), len(data))
+        how = flags
+        if end < len(data):
+            forced = end - pushed > tcb.snd.max_wnd >> 1
+            pushed = end if forced else pushed
+            how = (flags & ~MSG_EOR) | (0 if forced else MSG_MORE)
+        tcb.stamps = None
+        try:
+            taken = _hand(those, handle, data[done:end], how, None)
+        except BlockingIOError:
+            if not done:
+                raise
+            break
+        finally:
+            tcb.stamps = stamps
+        done += taken
+        if done < end or end == len(data):
+            break
+        those.stage.settle()
+    if not flags & MSG_MORE:
+        tcb.pushed = tcb.snd.end
+        tcb.corked = connection.cork
+    if stamps is not None:
+        stamps.queued(tcb.snd.buffer.end)
+        stamps.sent(tcb.snd.offset(tcb.snd.nxt), those.stage.clock)
+    return done
+
+
+def _hand(those: Descriptors, handle: Handle, data: bytes, flags: int, to: Endpoint | None) -> int:
+    taken = handle.socket.send(those.stage.clock, data, flags, to)
+    connection = handle.socket.connection
+    assert connection is not None
+    handle.written += data[:taken]
+    those.streams[(connection.local.port, connection.remote.port)] = handle.written
+    return taken
