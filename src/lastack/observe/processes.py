@@ -1,0 +1,99 @@
+"""Who holds which socket: /proc's open files, inode by inode, and the cgroup where that is all.
+
+Without privilege only one's own processes can be seen; `Holders.unseen` counts the others.
+"""
+
+import os
+from typing import Final
+
+_PREFIX: Final = "socket:["
+
+
+class Holder:
+    """A process that holds a socket: `descriptors` are its file descriptors of it."""
+
+    pid: int
+    name: str
+    command: str
+    descriptors: list[int]
+
+    def __init__(self, pid: int, name: str, command: str) -> None:
+        self.pid = pid
+        self.name = name
+        self.command = command
+        self.descriptors = []
+
+    def __repr__(self) -> str:
+        return f"<{self.pid} {self.name}>"
+
+
+class Holders:
+    """The processes by the inodes of their sockets, as of the moment this was made.
+
+    `unseen` counts the processes whose open files may not be looked at.
+    """
+
+    by_inode: dict[int, list[Holder]]
+    unseen: int
+
+    def __init__(self, proc: str = "/proc") -> None:
+        self.by_inode = {}
+        self.unseen = 0
+        for entry in os.scandir(proc):
+            if entry.name.isdecimal():
+                self._look(entry.path, int(entry.name))
+
+    def of(self, inode: int) -> list[Holder]:
+        """Return the processes that hold the socket with this inode; none for inode 0."""
+        return self.by_inode.get(inode, []) if inode else []
+
+    def _look(self, place: str, pid: int) -> None:
+        folder = os.path.join(place, "fd")
+        holder: Holder | None = None
+        own: dict[int, Holder] = {}
+        try:
+            names = os.listdir(folder)
+        except PermissionError:
+            self.unseen += 1
+            return
+        except OSError:
+            return  # it has ended meanwhile
+        for name in names:
+            try:
+                target = os.readlink(os.path.join(folder, name))
+            except OSError:
+                continue
+            if not target.startswith(_PREFIX):
+                continue
+            inode = int(target[len(_PREFIX) : -1])
+            if holder is None:
+                holder = Holder(pid, _text(place, "comm"), _command(place))
+            mine = own.get(inode)
+            if mine is None:
+                mine = own[inode] = Holder(pid, holder.name, holder.command)
+                self.by_inode.setdefault(inode, []).append(mine)
+            mine.descriptors.append(int(name))
+
+
+def _text(place: str, name: str) -> str:
+    try:
+        with open(os.path.join(place, name), encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _command(place: str) -> str:
+    """Return the command line, its words divided by blanks."""
+    return " ".join(_text(place, "cmdline").split("\0")).strip()
+
+
+def cgroups(root: str = "/sys/fs/cgroup") -> dict[int, str]:
+    """Return the cgroups' paths by their number (the inode of their folder), {} where unmounted."""
+    found: dict[int, str] = {}
+    for folder, names, _ in os.walk(root):
+        try:
+            found[os.stat(folder).st_ino] = folder[len(root) :] or "/"
+        except OSError:
+            names.clear()
+    return found
