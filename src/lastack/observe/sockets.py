@@ -1,8 +1,8 @@
 """The kernel's own TCP sockets, asked for over sock_diag(7): our own client, no `ss` needed.
 
-Everybody may ask; which process holds a socket is another question. A dump sees what there is at one
-moment; what has ended since the last one is seen only by those who listen (`Destroyed`, which needs
-privilege).
+Everybody may ask; which process holds a socket is another question. A dump sees what there is at
+one moment; what has ended since the last one is seen only by those who listen (`Destroyed`, which
+needs privilege).
 """
 
 import errno
