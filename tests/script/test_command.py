@@ -52,3 +52,23 @@ def test_names_are_defined_on_the_command_line(tmp_path: Path) -> None:
     assert CliRunner().invoke(script, words, standalone_mode=False).return_value == 1
     words += ["-D", "X"]
     assert CliRunner().invoke(script, words, standalone_mode=False).return_value == 0
+
+
+def test_json_of_a_failure_has_the_ladder_up_to_it(tmp_path: Path) -> None:
+    """Every field of docs/json.md, each rung with what the text form shows."""
+    path = tmp_path / "a.pkt"
+    path.write_text(
+        "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 bind(3, ..., ...) = 0\n"
+        "+0 listen(3, 1) = 0\n+0 < S 0:0(0) win 1000 <mss 1000>\n"
+        "+0 > S. 0:0(0) ack 1 <mss 1461>\n"
+    )
+    result = CliRunner().invoke(script, [str(path), "--json"], standalone_mode=False)
+    found = json.loads(result.stdout)
+    assert (found["verdict"], found["line"]) == ("failed", 5)
+    assert "mss 1461" in found["expected"] and "mss 1460" in found["actual"]
+    assert [rung["from"] for rung in found["ladder"]] == ["", "", "", "script", "subject"]
+    assert found["ladder"][-1]["text"].startswith("S. 0:0(0) ack 1")
+    assert found["ladder"][-1]["state"] == "SYN-RECEIVED"
+    documented = (Path(__file__).parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
+    for name in {*found, *found["ladder"][0]} - {"schema", "type"}:
+        assert f"`{name}`" in documented, name

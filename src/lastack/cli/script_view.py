@@ -15,6 +15,7 @@ from lastack.cli.common import print_json
 from lastack.script import Outcome, Verdict
 from lastack.script.batch import expected_to_fail
 from lastack.script.junit import junit
+from lastack.script.trace import Move
 from lastack.tcp.states import CLOSED
 from lastack.view.ladder import Ladder, Rung
 
@@ -32,6 +33,18 @@ def ladder_of(outcome: Outcome, subject: str) -> Ladder:
         text = move.text or "a packet"
         rungs.append(Rung(move.time, None, state, move.inbound, text, "", remark, bool(remark)))
     return Ladder("the script", subject, None, CLOSED, rungs)
+
+
+def _rung(move: Move) -> dict[str, object]:
+    """Return a move as docs/json.md has it."""
+    sides = {None: "", True: "script", False: "subject"}
+    return {
+        "time_ns": move.time,
+        "from": sides[move.inbound],
+        "text": move.text,
+        "state": str(move.state) if move.state is not None else "",
+        "stop": move.stop.name if move.stop is not None else "",
+    }
 
 
 class Report:
@@ -70,7 +83,14 @@ class Report:
             self._tell(outcome)
 
     def _json(self, outcome: Outcome, foreseen: bool) -> None:
-        more = {"expected_failure": True} if foreseen else {}
+        more: dict[str, object] = {"expected_failure": True} if foreseen else {}
+        if outcome.verdict is Verdict.FAILED:
+            more |= {
+                "expected": outcome.expected,
+                "actual": outcome.actual,
+                "rule": outcome.trace.rule,
+                "ladder": [_rung(move) for move in outcome.trace.moves],
+            }
         print_json(
             "script",
             path=outcome.path,
