@@ -264,7 +264,7 @@ def _tcp(
         if _makes_way(host, slot, now):
             return _stranger(host, key, width, segment, hops, now)
     if segment.signed or slot.signer is not None:
-        stop = signature_stop(slot.signer, segment)
+        stop = signature_stop(slot.signer, segment, connection.config)
         if stop is not None:
             return stop
     if slot.udp_port != udp_port:
@@ -327,7 +327,7 @@ def _stranger(
             host.settle(slot, now)
         return stop
     config = host.ports.config_of(local.address, local.port) or host.config
-    stop = stranger_stop(config, local.address, remote.address, segment)
+    stop = stranger_stop(config, local, remote, segment)
     if stop is not None:
         return stop
     stop = Stop.RST_TO_NOBODY if segment.flags & RST else Stop.NO_CONNECTION
@@ -340,7 +340,7 @@ def _stranger(
 def _time_wait(host: Host, key: bytes, entry: TimeWait, segment: Segment, now: int) -> Stop | None:
     """Give a segment to a TIME-WAIT entry; None for a SYN that may open the 4-tuple again."""
     if segment.signed or entry.signer is not None:
-        wrong = signature_stop(entry.signer, segment)
+        wrong = signature_stop(entry.signer, segment, host.config)
         if wrong is not None:
             return wrong
     if entry.udp_port != segment.udp_port and not is_newer_syn(host, entry, segment, now):
@@ -384,7 +384,7 @@ def _listen(
     `old` is the TIME-WAIT entry that the SYN may reopen.
     """
     config = listener.config
-    stop = stranger_stop(config, local.address, remote.address, segment)
+    stop = stranger_stop(config, local, remote, segment)
     if stop is not None:
         return stop, None
     if segment.flags & RST:
@@ -414,6 +414,8 @@ def _listen(
     if segment.udp_port != config.udp_remote_port:
         config = config.replace(udp_remote_port=segment.udp_port)
     slot = host.create(local, remote, interface, config, listener, hops, now, old)
+    if slot.signer is not None:
+        slot.signer.check(segment)  # it has been believed; now the child knows whom it hears
     child = slot.connection
     host.counters.opened_passively += 1
     early, child.tcb.fast_open = host.fast_open.syn_arrives(

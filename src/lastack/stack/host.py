@@ -135,7 +135,7 @@ class Host(Outbox):
         slot.hops = hops
         slot.routed = listener is None and len(hops) > 0  # MUST-51
         slot.udp_port = config.udp_remote_port
-        if config.md5_keys:
+        if config.md5_keys or config.ao_keys:
             renew(slot, config)
         self.demux.add(slot)
         return slot

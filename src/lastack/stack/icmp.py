@@ -10,7 +10,7 @@ import errno
 from typing import Final
 
 from lastack.stack import tunnel
-from lastack.stack.demux import key_of
+from lastack.stack.demux import Slot, key_of
 from lastack.stack.host import UDP_OVERHEAD, Host
 from lastack.stack.on_path import path_carries
 from lastack.tcp.connection import Connection
@@ -20,6 +20,7 @@ from lastack.tcp.states import SYN_RECEIVED, SYN_SENT
 from lastack.wire import icmp as wire
 from lastack.wire import ip6
 from lastack.wire.address import Endpoint
+from lastack.wire.ao import AoSigner
 from lastack.wire.icmp import IcmpKind, IcmpMessage
 from lastack.wire.ip4 import Ip4, decode_ip4, encode_ip4
 from lastack.wire.ip6 import Ip6
@@ -98,6 +99,8 @@ def _error_arrives(host: Host, message: IcmpMessage, source: bytes, now: int) ->
     if host.config.icmp_prohibited_is_hard:
         severity, code = _harder(message, severity, code)
     opening = slot.connection.state in (SYN_SENT, SYN_RECEIVED)
+    if not opening and _is_shielded(slot, message, severity):
+        return Stop.ICMP_IGNORED
     if severity is IcmpError.HARD and opening and not host.config.icmp_aborts_opening:
         severity = IcmpError.SOFT
     mtu = message.mtu
@@ -114,6 +117,15 @@ def _error_arrives(host: Host, message: IcmpMessage, source: bytes, now: int) ->
         _report(slot.connection, message, code, source)
     host.settle(slot, now)
     return stop
+
+
+def _is_shielded(slot: Slot, message: IcmpMessage, severity: IcmpError) -> bool:
+    """Return whether TCP-AO makes a connection deaf to an error that nobody has signed (RFC 5925
+    7.8): hard ones, and over IPv4 that a packet was too big."""
+    if not isinstance(slot.signer, AoSigner) or not slot.connection.config.ao_ignores_icmp:
+        return False
+    too_big = severity is IcmpError.TOO_BIG and message.version == 4
+    return too_big or severity is IcmpError.HARD
 
 
 def _unwrap(host: Host, message: IcmpMessage) -> int:

@@ -1,6 +1,6 @@
 """What is refused before anybody is asked: bad addresses, and segments that belong to nobody."""
 
-from lastack.stack.authentic import signer_for
+from lastack.stack.authentic import has_keys, signer_for
 from lastack.stack.host import Host
 from lastack.tcp.config import Config
 from lastack.tcp.replies import reset_for
@@ -51,8 +51,10 @@ def reset(
     answer = reset_for(segment)
     if answer is None:
         return
-    if signer is None and config.md5_keys:
-        signer = signer_for(config, local.address, remote.address)
+    if signer is None and has_keys(config):
+        signer = signer_for(config, local, remote)
+        if signer is not None and signer.check(segment) is not None:
+            return  # nothing can be said that the peer would believe
     if host.may_answer(now):
         port = segment.udp_port
         host.reply(local.address, remote.address, answer, now, (), config, signer, port)

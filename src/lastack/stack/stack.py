@@ -25,6 +25,7 @@ from lastack.tcp.states import Cause, State
 from lastack.tcp.time_wait import TimeWait
 from lastack.wire.address import Endpoint
 from lastack.wire.packet import Packet
+from lastack.wire.signing import Signer
 from lastack.wire.stop import Stop
 
 
@@ -74,12 +75,12 @@ class Stack(Host):
 
     def reconfigure(self, connection: Connection, config: Config, now: int) -> None:
         """Give a connection other knobs; those in the IP header count from the next packet on."""
-        keys = connection.config.md5_keys
+        old = connection.config
         connection.config = config
         slot = self.demux.numbers.get(connection.number)
         if slot is not None:
             slot.path = None
-            if config.md5_keys != keys:
+            if config.md5_keys != old.md5_keys or config.ao_keys != old.ao_keys:
                 renew(slot, config)
             self.settle(slot, now)
 
@@ -261,6 +262,11 @@ class Stack(Host):
         return False
 
     # a look at it
+
+    def signer_of(self, connection: Connection) -> Signer | None:
+        """Return who signs a connection's segments: an `AoSigner` tells its keys (RFC 5925 7.2)."""
+        slot = self.demux.numbers.get(connection.number)
+        return slot.signer if slot is not None else None
 
     def connections(self) -> list[Connection]:
         """Return every connection that is not CLOSED, oldest first; TIME-WAIT entries are apart."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from lastack.units import HOUR, MINUTE, MS, SECOND
+from lastack.wire.ao import AoKey
 from lastack.wire.signing import Md5Key
 
 UNLIMITED: Final = (1 << 32) - 1
@@ -110,6 +111,15 @@ class Config:
     udp_remote_port: int = 0
     """The port of the peer's to which segments go inside UDP datagrams; 0 sends plain segments
     (FreeBSD's TCP_REMOTE_UDP_ENCAPS_PORT)."""
+    ao_keys: tuple[AoKey, ...] = ()
+    """Keys of TCP-AO (RFC 5925). A peer is asked to use the first that is for it; all are known, so
+    that a new one can stand in front of the old one for as long as both are in use."""
+    ao_unmatched_accepted: bool = True
+    """RFC 5925 7.3: an authentication option that no key is for is overlooked (SHOULD); Linux drops
+    the segment."""
+    ao_ignores_icmp: bool = True
+    """RFC 5925 7.8: no ICMP error, which anybody could have sent, ends a connection with such keys
+    or shortens its segments (unreachable with code 2 to 4; over IPv6, 1 and 4)."""
     md5_keys: tuple[Md5Key, ...] = ()
     """Keys of TCP-MD5 (RFC 2385): with a peer that has one every segment is signed, both ways."""
     dscp: int = 0
@@ -345,6 +355,7 @@ class Config:
 
 
 _LINUX: Final = Config(
+    ao_unmatched_accepted=False,
     prr=True,
     rack=True,
     tail_loss_probe=True,
