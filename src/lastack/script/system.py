@@ -81,6 +81,13 @@ def _send_memory(config: Config, value: str) -> Config:
     )
 
 
+def _cookies_only(config: Config, value: str) -> Config:
+    """FreeBSD's switch beside the one for cookies in general."""
+    if number_of(value):
+        return config.replace(syn_cookies=2)
+    return config.replace(syn_cookies=min(config.syn_cookies, 1))
+
+
 def _fast_open(config: Config, value: str) -> Config:
     """Linux's bits: client, server, and who may leave cookies and socket options out."""
     bits = number_of(value)
@@ -124,6 +131,8 @@ _FREEBSD: Final[dict[str, Change]] = {
     "net.inet.tcp.delayed_ack": _switch("delayed_ack"),
     "net.inet.tcp.ecn.enable": _word("ecn", ("off", "on", "accept", "accurate", "accurate-accept")),
     "net.inet.tcp.ecn.maxretries": _amount("ecn_syn_retries"),
+    "net.inet.tcp.syncookies": _amount("syn_cookies"),
+    "net.inet.tcp.syncookies_only": _cookies_only,
     "net.inet.tcp.fastopen.client_enable": _switch("fast_open_client"),
     "net.inet.tcp.fastopen.server_enable": _switch("fast_open_server"),
     "net.inet.tcp.fastopen.acceptany": _switched_off("fast_open_needs_cookie"),
@@ -157,17 +166,15 @@ _LINUX: Final[dict[str, Change]] = {
     "net.ipv4.tcp_ecn_fallback": lambda config, value: config.replace(
         ecn_syn_retries=0 if number_of(value) else 255
     ),
+    "net.ipv4.tcp_syncookies": _amount("syn_cookies"),
     "net.ipv4.tcp_fastopen": _fast_open,
     "net.ipv4.tcp_fastopen_blackhole_timeout_sec": _amount("fast_open_blackhole_timeout", SECOND),
 }
 _FIXED: Final[dict[str, tuple[str, ...]]] = {
     "net.inet.tcp.hostcache.purgenow": ("1",),
     "net.inet.tcp.blackhole": ("0",),
-    "net.inet.tcp.syncookies": ("0", "1"),
-    "net.inet.tcp.syncookies_only": ("0",),
     "net.inet.tcp.tolerate_missing_ts": ("0",),
     "net.inet.tcp.udp_tunneling_overhead": ("8",),
-    "net.ipv4.tcp_syncookies": ("0", "1"),
 }
 """Settings that we have in this way only."""
 _HARMLESS: Final = frozenset(

@@ -13,7 +13,7 @@ from lastack.stack import icmp, tunnel
 from lastack.stack.authentic import signature_stop, stranger_stop
 from lastack.stack.demux import Slot
 from lastack.stack.host import Host
-from lastack.stack.listener import Listener, Verdict
+from lastack.stack.listening import arrives_in_listen, is_syn_fin
 from lastack.stack.on_path import reroute
 from lastack.stack.refuse import address_stop, is_newer_syn, other_port, reset, stop_of_many
 from lastack.tcp.states import CLOSED, LISTEN, TIME_WAIT, Cause
@@ -23,11 +23,10 @@ from lastack.wire.checksum import checksum_holds
 from lastack.wire.ip4 import Ip4, decode_ip4, return_route, source_route
 from lastack.wire.ip6 import Ip6, decode_ip6
 from lastack.wire.packet import CHECKSUM_PRESENT, Packet
-from lastack.wire.segment import ACK, FIN, RST, SYN, Segment, decode_segment
+from lastack.wire.segment import RST, SYN, Segment, decode_segment
 from lastack.wire.stop import Stop
 
 _TCP: Final = 6
-_SYN_FIN: Final = SYN | FIN
 
 
 def packet_arrives(host: Host, packet: Packet, now: int) -> Stop | None:
@@ -257,12 +256,12 @@ def _tcp(
     segment.udp_port = udp_port
     host.counters.segments_in += 1
     if slot is None:
-        return _stranger(host, key, width, segment, hops, now)
+        return _stranger(host, packet, start, key, width, segment, hops, now)
     connection = slot.connection
     before = connection.state
     if before is CLOSED or (before is TIME_WAIT and segment.flags & SYN):
         if _makes_way(host, slot, now):
-            return _stranger(host, key, width, segment, hops, now)
+            return _stranger(host, packet, start, key, width, segment, hops, now)
     if segment.signed or slot.signer is not None:
         stop = signature_stop(slot.signer, segment, connection.config)
         if stop is not None:
@@ -272,7 +271,7 @@ def _tcp(
         return other_port(host, local, remote, segment, connection.config, slot.signer, now)
     if hops and hops != slot.hops:
         reroute(host, slot, hops, now)
-    if host.config.drop_syn_fin and _is_syn_fin(segment) and before is not TIME_WAIT:
+    if host.config.drop_syn_fin and is_syn_fin(segment) and before is not TIME_WAIT:
         return Stop.SYN_WITH_FIN
     try:
         stop = connection.segment_arrives(segment, now)
@@ -282,10 +281,6 @@ def _tcp(
         host.trace(now, "in", connection, segment, before, stop)
     host.settle(slot, now)
     return stop
-
-
-def _is_syn_fin(segment: Segment) -> bool:
-    return segment.flags & _SYN_FIN == _SYN_FIN
 
 
 def _makes_way(host: Host, slot: Slot, now: int) -> bool:
@@ -304,7 +299,14 @@ def _makes_way(host: Host, slot: Slot, now: int) -> bool:
 
 
 def _stranger(
-    host: Host, key: bytes, width: int, segment: Segment, hops: tuple[bytes, ...], now: int
+    host: Host,
+    packet: Packet,
+    start: int,
+    key: bytes,
+    width: int,
+    segment: Segment,
+    hops: tuple[bytes, ...],
+    now: int,
 ) -> Stop | None:
     """A segment for no connection: for TIME-WAIT, for a listener, or for nobody."""
     entry = host.time_wait_table.entries.get(key)
@@ -319,11 +321,14 @@ def _stranger(
     ours = host.routes.is_ours(local.address)
     listener = host.listeners.find(local.address, local.port, ours, key)
     if listener is not None:
-        stop, slot = _listen(host, listener, local, remote, segment, entry, hops, now)
+        stop, slot = arrives_in_listen(host, listener, local, remote, segment, entry, hops, now)
         if host.trace is not None:
             child = slot.connection if slot is not None else None
             host.trace(now, "in", child, segment, LISTEN, stop)
         if slot is not None:
+            if listener.config.save_syn and segment.flags & SYN:
+                end = start + 20 + len(segment.options)
+                slot.connection.tcb.saved_syn = packet.data[packet.start : end]
             host.settle(slot, now)
         return stop
     config = host.ports.config_of(local.address, local.port) or host.config
@@ -367,83 +372,3 @@ def _time_wait(host: Host, key: bytes, entry: TimeWait, segment: Segment, now: i
         host.time_wait_table.remove(key)
         host.time_wait_over(entry, Cause.RESET, now)
     return stop
-
-
-def _listen(
-    host: Host,
-    listener: Listener,
-    local: Endpoint,
-    remote: Endpoint,
-    segment: Segment,
-    old: TimeWait | None,
-    hops: tuple[bytes, ...],
-    now: int,
-) -> tuple[Stop | None, Slot | None]:
-    """SEGMENT ARRIVES in LISTEN (RFC 9293 3.10.7.2); gives the child that a SYN has made.
-
-    `old` is the TIME-WAIT entry that the SYN may reopen.
-    """
-    config = listener.config
-    stop = stranger_stop(config, local, remote, segment)
-    if stop is not None:
-        return stop, None
-    if segment.flags & RST:
-        return Stop.RST_IN_LISTEN, None
-    if segment.flags & ACK:
-        if not segment.flags & SYN or host.config.reset_syn_ack_in_listen:
-            reset(host, local, remote, segment, now, config)
-        return Stop.ACK_IN_LISTEN, None
-    if not segment.flags & SYN:
-        return Stop.NO_SYN_IN_LISTEN, None
-    if host.config.drop_syn_fin and _is_syn_fin(segment):
-        return Stop.SYN_WITH_FIN, None
-    if listener.inspect is not None:
-        verdict = _inspect(host, listener, local, remote, segment)
-        if verdict is Verdict.REJECT:
-            reset(host, local, remote, segment, now, config)
-            return Stop.SYN_REJECTED, None
-        if verdict is not Verdict.ACCEPT:
-            return Stop.SYN_IGNORED, None
-    if listener.accept_queue_full:
-        return Stop.ACCEPT_QUEUE_FULL, None
-    if listener.syn_queue_full:
-        return Stop.SYN_QUEUE_FULL, None
-    interface = host.routes.towards(remote.address)
-    if interface is None:
-        return Stop.NO_ROUTE, None
-    if segment.udp_port != config.udp_remote_port:
-        config = config.replace(udp_remote_port=segment.udp_port)
-    slot = host.create(local, remote, interface, config, listener, hops, now, old)
-    if slot.signer is not None:
-        slot.signer.check(segment)  # it has been believed; now the child knows whom it hears
-    child = slot.connection
-    host.counters.opened_passively += 1
-    early, child.tcb.fast_open = host.fast_open.syn_arrives(
-        listener, host.config, segment, local, remote, now
-    )
-    child.tcb.early = early
-    listener.born(child)
-    try:
-        if old is not None:
-            return child.reopen(segment, now), slot
-        child.open_passive(now)
-        stop = child.segment_arrives(segment, now)
-        if early:
-            host.child_is_early(slot, listener)
-        return stop, slot
-    except Exception as error:
-        return host.broken(slot, error, now), slot
-
-
-def _inspect(
-    host: Host, listener: Listener, local: Endpoint, remote: Endpoint, segment: Segment
-) -> Verdict:
-    """Ask whoever inspects SYNs; one that raises has not accepted."""
-    assert listener.inspect is not None
-    try:
-        return listener.inspect(segment, local, remote)
-    except Exception:  # a packet must not be able to make us raise
-        if host.config.strict:
-            raise
-        host.counters.stops[Stop.INTERNAL] += 1
-        return Verdict.IGNORE

@@ -22,6 +22,9 @@ class Counters:
     time_waits: int
     time_waits_evicted: int
     children_reset: int
+    cookies_sent: int
+    cookies_received: int
+    cookies_failed: int
     stops: list[int]
 
     def __init__(self) -> None:
@@ -41,6 +44,9 @@ class Counters:
         self.time_waits = 0
         self.time_waits_evicted = 0
         self.children_reset = 0
+        self.cookies_sent = 0
+        self.cookies_received = 0
+        self.cookies_failed = 0
         self.stops = [0] * (max(Stop) + 1)
 
     def stopped(self) -> dict[Stop, int]:
@@ -66,6 +72,9 @@ class Counters:
             "time_waits": self.time_waits,
             "time_waits_evicted": self.time_waits_evicted,
             "children_reset": self.children_reset,
+            "cookies_sent": self.cookies_sent,
+            "cookies_received": self.cookies_received,
+            "cookies_failed": self.cookies_failed,
         }
         for stop, count in self.stopped().items():
             plain[f"stop_{stop.name.lower()}"] = count

@@ -11,6 +11,7 @@ from typing import Final
 
 from lastack.chance import Random
 from lastack.stack.authentic import renew
+from lastack.stack.cookies import SynCookies
 from lastack.stack.demux import Demux, Slot, key_of
 from lastack.stack.fast_open import FastOpens
 from lastack.stack.fragments import Fragments
@@ -46,6 +47,7 @@ class Host(Outbox):
 
     numbers: SequenceNumbers
     fast_open: FastOpens
+    cookies: SynCookies
     ports: Ports
     demux: Demux
     listeners: Listeners
@@ -66,6 +68,7 @@ class Host(Outbox):
         super().__init__(interfaces, config)
         self.numbers = SequenceNumbers(random)
         self.fast_open = FastOpens(self.numbers.key)
+        self.cookies = SynCookies(self.numbers.key)
         self.ports = Ports(config.ports, random)
         self.demux = Demux()
         self.listeners = Listeners(self.ports.key)
@@ -100,12 +103,38 @@ class Host(Outbox):
         hops: tuple[bytes, ...],
         now: int,
         old: TimeWait | None = None,
+        iss: int = -1,
     ) -> Slot:
-        """Make a connection and its place in the table; in TIME-WAIT where it reopens `old`."""
-        key = key_of(local, remote)
-        iss, ts_offset = self.numbers.choose(key, now)
-        if old is not None and le(iss, old.snd_nxt):
-            iss = add(old.snd_nxt, _BEYOND)  # MAY-2 (a)
+        """Make a connection and its place in the table; in TIME-WAIT where it reopens `old`.
+
+        `iss` is what its SYN had, where it has been sent already.
+        """
+        connection = self.make(local, remote, interface, config, hops, now, iss, old)
+        slot = Slot(key_of(local, remote), connection, listener)
+        slot.reopens = old is not None
+        slot.hops = hops
+        slot.routed = listener is None and len(hops) > 0  # MUST-51
+        slot.udp_port = config.udp_remote_port
+        if config.md5_keys or config.ao_keys:
+            renew(slot, config)
+        self.demux.add(slot)
+        return slot
+
+    def make(
+        self,
+        local: Endpoint,
+        remote: Endpoint,
+        interface: Interface,
+        config: Config,
+        hops: tuple[bytes, ...],
+        now: int,
+        iss: int,
+        old: TimeWait | None = None,
+    ) -> Connection:
+        """Make a connection that has no place in the table."""
+        chosen, ts_offset = self.numbers.choose(key_of(local, remote), now)
+        if old is not None and le(chosen, old.snd_nxt):
+            chosen = add(old.snd_nxt, _BEYOND)  # MAY-2 (a)
         mtu = interface.mtu
         if config.minimum_mtu and len(local.address) == 16:
             mtu = min(mtu, 1280)
@@ -121,7 +150,7 @@ class Host(Outbox):
             local,
             remote,
             config,
-            iss,
+            chosen if iss < 0 else iss,
             ts_offset,
             mtu,
             max_size,
@@ -130,15 +159,7 @@ class Host(Outbox):
         known = self.mtus.get(remote.address, now) - overhead
         if known < mtu:
             connection.path_mtu_is(known, now)
-        slot = Slot(key, connection, listener)
-        slot.reopens = old is not None
-        slot.hops = hops
-        slot.routed = listener is None and len(hops) > 0  # MUST-51
-        slot.udp_port = config.udp_remote_port
-        if config.md5_keys or config.ao_keys:
-            renew(slot, config)
-        self.demux.add(slot)
-        return slot
+        return connection
 
     def settle(self, slot: Slot, now: int) -> None:
         """A connection has changed: queue its output, its timer and its notices, or forget it."""

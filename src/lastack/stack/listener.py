@@ -5,7 +5,8 @@ whose handshake is not over are half-open, the others wait to be accepted. Each 
 `backlog` connections at most:
 
 - with the queue of half-open connections full, or the accept queue full, a new SYN is dropped and
-  not answered, so that the peer tries again (SYN_QUEUE_FULL, ACCEPT_QUEUE_FULL);
+  not answered, so that the peer tries again (SYN_QUEUE_FULL, ACCEPT_QUEUE_FULL); or, where the
+  Config has SYN cookies, is answered in the former case, and nothing kept (`stack.cookies`);
 - a child whose handshake ends while the accept queue is full keeps its place among the half-open
   ones, and moves up when somebody is accepted: nothing that was acknowledged is lost;
 - a child that is reset before it was accepted leaves its queue;
@@ -77,6 +78,7 @@ class Listener:
     children: OrderedDict[int, Connection]
     waiting: OrderedDict[int, Connection]
     early: EarlyChildren
+    cookies_until: int
     keeper: Keeper
     binding: Binding | None
     binding_lent: bool
@@ -106,6 +108,7 @@ class Listener:
         self.children = OrderedDict()
         self.waiting = OrderedDict()
         self.early = EarlyChildren()
+        self.cookies_until = 0
 
     def accept(self) -> Connection | None:
         """Return the connection that has waited longest, None when none does."""

@@ -5,8 +5,8 @@ from typing import Final
 
 from lastack.errors import error_for
 from lastack.stack import options as o
-from lastack.stack.fast_open import KEY
 from lastack.stack.more_options import MORE_ROWS, Getter, Setter
+from lastack.stack.opening_options import OPENING_ROWS
 from lastack.stack.option_base import SocketOptions, Value, number_in
 from lastack.stack.signing_options import with_md5_key
 from lastack.stack.tcp_info import pack_idle_info, pack_info
@@ -195,63 +195,6 @@ def _set_congestion(socket: SocketOptions, value: Value, now: int) -> None:
     socket.change(socket.current().replace(congestion=name), now)
 
 
-def _get_fast_open(socket: SocketOptions, now: int) -> Value:
-    return socket.current().fast_open_backlog
-
-
-def _set_fast_open(socket: SocketOptions, value: Value, now: int) -> None:
-    """A listener's bound on early children; with FreeBSD's structure, its secret behind it."""
-    if not _is_unopened(socket) or number_in(value) < 0:
-        raise error_for(errno.EINVAL, "of a socket that is open, or below 0")
-    config = socket.current().replace(fast_open_backlog=number_in(value))
-    if isinstance(value, bytes) and len(value) >= 4 + KEY:
-        config = config.replace(fast_open_psk=value[4 : 4 + KEY])
-    socket.change(config, now)
-
-
-def _get_fast_open_connect(socket: SocketOptions, now: int) -> Value:
-    return int(socket.current().fast_open_connect)
-
-
-def _set_fast_open_connect(socket: SocketOptions, value: Value, now: int) -> None:
-    if not socket.stack.config.fast_open_client:
-        raise error_for(errno.EOPNOTSUPP, "Fast Open is off")
-    if (
-        number_in(value) not in (0, 1)
-        or socket.connection is not None
-        or socket.listener is not None
-    ):
-        raise error_for(errno.EINVAL, "of a socket that is open, or no switch")
-    socket.change(socket.current().replace(fast_open_connect=number_in(value) != 0), now)
-
-
-def _get_no_cookie(socket: SocketOptions, now: int) -> Value:
-    return int(not socket.current().fast_open_sends_cookie)
-
-
-def _set_no_cookie(socket: SocketOptions, value: Value, now: int) -> None:
-    """TCP_FASTOPEN_NO_COOKIE: a client shows none, a listener wants none."""
-    if number_in(value) not in (0, 1) or not _is_unopened(socket):
-        raise error_for(errno.EINVAL, "of a socket that is open, or no switch")
-    wanted = number_in(value) == 0
-    changed = socket.current().replace(fast_open_sends_cookie=wanted, fast_open_needs_cookie=wanted)
-    socket.change(changed, now)
-
-
-def _get_fast_open_key(socket: SocketOptions, now: int) -> Value:
-    return socket.current().fast_open_key or socket.stack.fast_open.keys
-
-
-def _set_fast_open_key(socket: SocketOptions, value: Value, now: int) -> None:
-    if isinstance(value, int) or len(value) not in (KEY, 2 * KEY):
-        raise error_for(errno.EINVAL, f"a key has {KEY} octets, two have {2 * KEY}")
-    socket.change(socket.current().replace(fast_open_key=value), now)
-
-
-def _is_unopened(socket: SocketOptions) -> bool:
-    return socket.connection is None or socket.connection.state is CLOSED
-
-
 def _get_md5(socket: SocketOptions, now: int) -> Value:
     return int(bool(socket.current().md5_keys))
 
@@ -304,14 +247,11 @@ ROWS: Final[dict[tuple[int, int], tuple[Getter, Setter | None]]] = {
     (o.IPPROTO_TCP, o.TCP_CORK): (_get_cork, _set_cork),
     (o.IPPROTO_TCP, o.TCP_LINGER2): (_get_linger2, _set_linger2),
     (o.IPPROTO_TCP, o.TCP_INFO): (_get_info, None),
-    (o.IPPROTO_TCP, o.TCP_FASTOPEN): (_get_fast_open, _set_fast_open),
-    (o.IPPROTO_TCP, o.TCP_FASTOPEN_CONNECT): (_get_fast_open_connect, _set_fast_open_connect),
-    (o.IPPROTO_TCP, o.TCP_FASTOPEN_KEY): (_get_fast_open_key, _set_fast_open_key),
-    (o.IPPROTO_TCP, o.TCP_FASTOPEN_NO_COOKIE): (_get_no_cookie, _set_no_cookie),
     (o.IPPROTO_TCP, o.TCP_MD5SIG): (_get_md5, _set_md5),
     (o.IPPROTO_TCP, o.TCP_MD5SIG_EXT): (_get_md5, _set_md5_prefix),
     (o.IPPROTO_TCP, o.TCP_REMOTE_UDP_ENCAPS_PORT): (_get_udp_port, _set_udp_port),
     (o.IPPROTO_TCP, o.TCP_CONGESTION): (_get_congestion, _set_congestion),
     **MORE_ROWS,
+    **OPENING_ROWS,
 }
 """The options that are more than a knob: how to read them, how to set them (None: not at all)."""

@@ -273,6 +273,8 @@ def fifth_check_ack(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
         if not (lt(snd.una, segment.ack) and le(segment.ack, snd.nxt)):
             wish_reset(tcb, segment)
             return Stop.BAD_ACK_IN_SYN_RECEIVED
+        if handshake.is_deferred(tcb, segment):
+            return Stop.ACK_DEFERRED
         handshake.our_syn_ack_is_acknowledged(tcb, segment, now)
         if tcb.close_wanted:
             tcb.close_wanted = False

@@ -327,6 +327,14 @@ class Config:
     twice as long each next time: the path eats such connections (RFC 7413 7.1); 0 is never."""
 
     # LISTEN
+    syn_cookies: int = 0
+    """The host's knob: 1 answers with SYN cookies (RFC 4987 3.6) while a listener's queue of
+    half-open connections is full, 2 always, 0 never."""
+    defer_accept: int = 0
+    """TCP_DEFER_ACCEPT: the ACK of a SYN-ACK opens only with data, until so many of the SYN-ACK's
+    timeouts have passed; 0 is at once (RFC 9293 3.10.7.4 fifth)."""
+    save_syn: bool = False
+    """TCP_SAVE_SYN: keep the headers of the SYN for whoever accepts (TCP_SAVED_SYN)."""
     keep_reset_children: bool = False
     """A connection that is reset before it was accepted can be accepted all the same, and what had
     come be read, as in Linux."""
@@ -387,6 +395,7 @@ _LINUX: Final = Config(
     user_timeout_bounds_probing=True,
     nagle_minshall=True,
     ecn_syn_retries=0,
+    syn_cookies=1,
     fast_open_experimental=True,
     fast_open_refused_for=0,
     fast_open_blackhole_timeout=0,
@@ -429,6 +438,7 @@ _FREEBSD: Final = Config(
     syn_data=False,
     ecn_after_plain_syn=True,
     implied_connect=True,
+    syn_cookies=1,
     fast_open_blackhole_timeout=0,
     ports=(10000, 65535),
 )

@@ -123,6 +123,10 @@ class Connection:
         """
         return handshake.arrives_in_listen(self.tcb, segment, now)
 
+    def answered_long_ago(self) -> None:
+        """The SYN-ACK just pulled was sent before, who knows when: no round trip is seen here."""
+        handshake.answered_long_ago(self.tcb)
+
     def send(
         self,
         data: bytes | bytearray | memoryview,

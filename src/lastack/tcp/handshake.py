@@ -9,7 +9,7 @@ from lastack.tcp.replies import wish_reset
 from lastack.tcp.states import TIME_WAIT, Cause
 from lastack.tcp.tcb import READABLE, Tcb, end_with, enter
 from lastack.units import NEVER
-from lastack.wire.segment import ABSENT, ACK, RST, SYN, Segment
+from lastack.wire.segment import ABSENT, ACK, FIN, RST, SYN, Segment
 from lastack.wire.seq import add, between, diff, gt, le
 from lastack.wire.stop import Stop
 
@@ -40,7 +40,7 @@ def arrives_in_listen(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
     tcb.snd.wl1 = segment.seq
     if tcb.early:
         fast_open.data_of_syn_arrives(tcb, segment)
-    elif segment.length and tcb.config.syn_data and segment.length <= tcb.rcv.room:
+    elif 0 < segment.length <= tcb.rcv.room and tcb.config.syn_data and tcb.fast_open is None:
         # Kept, acknowledged, and given to the user once the handshake is complete.
         tcb.rcv.deliver(trimmed(segment.parts, 0, segment.length))
         tcb.rcv.edge = tcb.rcv.nxt
@@ -135,6 +135,22 @@ def _our_syn_is_acknowledged(tcb: Tcb, segment: Segment, ack: int, now: int) -> 
         # It has come before ours was sent (again): what is left of a SYN-ACK is its ACK.
         tcb.syn_owed = False
         tcb.ack_now = True
+
+
+def is_deferred(tcb: Tcb, segment: Segment) -> bool:
+    """Return whether a bare ACK is not to open the connection yet (TCP_DEFER_ACCEPT)."""
+    if not tcb.passive or tcb.early or tcb.retries >= tcb.config.defer_accept:
+        return False
+    if segment.length or segment.flags & FIN:
+        return False
+    tcb.deferred = True
+    return True
+
+
+def answered_long_ago(tcb: Tcb) -> None:
+    """Let nobody measure a round trip by our SYN-ACK: it was sent when there was no connection."""
+    for span in tcb.sent.spans:
+        span.retransmits = 1
 
 
 def our_syn_ack_is_acknowledged(tcb: Tcb, segment: Segment, now: int) -> None:

@@ -121,6 +121,10 @@ class Tcb:
     fast_open: FastOpen | None = None
     early: bool = False
     """A Fast Open child (RFC 7413 4.2.2): its user has it before the handshake is over."""
+    deferred: bool = False
+    """The ACK of our SYN-ACK has come without data, which the listener waits for."""
+    saved_syn: bytes = b""
+    """The IP and TCP headers of the peer's SYN, until they are read."""
     syn_data_taken: bool = False
     """All data of the SYN, ours or the peer's, was taken."""
     orphan: bool = False

@@ -62,7 +62,8 @@ def _retransmit(tcb: Tcb, now: int) -> None:
     tcb.advise(Advice.RETRANSMISSION, tcb.rtt.rto, now)
     tcb.rtt.back_off(tcb.config)
     if opening:
-        tcb.syn_owed = True
+        # Whoever has sent its ACK and no data is asked again when we are about to give in.
+        tcb.syn_owed = not tcb.deferred or tcb.retries >= tcb.config.defer_accept
     elif tcb.search is not None:
         mtu_probing.timed_out(tcb, now)
     if not tcb.syn_owed:
@@ -85,7 +86,10 @@ def _limits(tcb: Tcb, opening: bool) -> tuple[int, int]:
     if not opening:
         return config.retries, config.r2
     if tcb.passive:
-        return config.syn_ack_retries, config.syn_r2
+        retries = config.syn_ack_retries
+        if retries and tcb.deferred:
+            retries = max(retries, config.defer_accept)
+        return retries, config.syn_r2
     return config.syn_retries, config.syn_r2
 
 

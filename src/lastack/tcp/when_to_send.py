@@ -41,7 +41,7 @@ def _small_window(tcb: Tcb, n: int) -> int:
     The sender's avoidance of silly windows (3.8.6.2.1, MUST-38).
     """
     snd = tcb.snd
-    idle = snd.nxt == snd.una
+    idle = _is_idle(tcb)
     if n > 0 and (tcb.push_owed or (2 * n >= snd.max_wnd and (idle or not tcb.config.nagle))):
         return n
     return 0
@@ -54,13 +54,19 @@ def _may_send_small(tcb: Tcb, n: int) -> bool:
         return True
     if tcb.corked and not tcb.cork_over:
         return False
-    if not tcb.config.nagle or snd.nxt == snd.una or gt(snd.up, snd.nxt):
+    if not tcb.config.nagle or _is_idle(tcb) or gt(snd.up, snd.nxt):
         return True
     if tcb.config.nagle_whole_writes and add(snd.nxt, n) == tcb.idle_end:
         return True
     if tcb.config.nagle_minshall:
         return not gt(snd.small_end, snd.una)
     return False
+
+
+def _is_idle(tcb: Tcb) -> bool:
+    """Return whether no data is unacknowledged; the SYN of an early child is none."""
+    snd = tcb.snd
+    return snd.nxt == snd.una or (tcb.early and snd.una == snd.iss and snd.nxt == add(snd.iss, 1))
 
 
 def most(tcb: Tcb, seq: int, mss: int, now: int) -> int:

@@ -40,6 +40,8 @@ class Stop(IntEnum):
     SYN_IGNORED = 45
     SYN_REJECTED = 46
     SYN_TO_MANY = 47
+    SYN_COOKIE = 48
+    ACK_DEFERRED = 49
     # SYN-SENT and SYN-RECEIVED
     BAD_ACK_IN_SYN_SENT = 50
     BAD_RST_IN_SYN_SENT = 51
@@ -118,6 +120,8 @@ SENTENCES: dict[Stop, str] = {
     Stop.ACCEPT_QUEUE_FULL: "the queue of connections to be accepted is full",
     Stop.SYN_IGNORED: "the listener chose to ignore this SYN",
     Stop.SYN_REJECTED: "the listener chose to reject this SYN",
+    Stop.SYN_COOKIE: "answered by a SYN-ACK that holds all there is to remember (RFC 4987 3.6)",
+    Stop.ACK_DEFERRED: "the listener waits for data: a bare ACK does not open (TCP_DEFER_ACCEPT)",
     Stop.SYN_TO_MANY: "a SYN to or from a broadcast or multicast address (RFC 9293 3.9.2.3)",
     Stop.BAD_ACK_IN_SYN_SENT: "acknowledges what SYN-SENT has not sent: answered with a reset",
     Stop.BAD_RST_IN_SYN_SENT: "a reset in SYN-SENT that does not acknowledge our SYN",

@@ -1,0 +1,129 @@
+"""SYN cookies (RFC 4987 3.6): a half-open connection that is kept by nobody but its peer.
+
+Our SYN-ACK is what a connection would send, but its ISS says what the connection must remember, and
+proves that we have said it:
+
+    ISS = F1(4-tuple) + SEG.SEQ + minute * 2^24 + (F2(4-tuple, minute) + MSS index) mod 2^24
+
+F1 and F2 are keyed hashes. Where the peer has timestamps, the low six bits of TSval hold the other
+options: window scale (15 for none), SACK, ECN. The ACK that comes back has all of it (SEG.ACK - 1,
+TSecr); one that fits within two minutes makes the connection. It goes through the states as any
+other does: the SYN is put together again, and answered once more, into nothing.
+
+What a cookie cannot hold is lost: an exact MSS, data on the SYN, and without timestamps every
+option. So cookies are for floods (`Config.syn_cookies`).
+"""
+
+import struct
+from typing import Final
+
+from lastack.chance import keyed_hash
+from lastack.units import MINUTE, MS
+from lastack.wire.segment import ABSENT, ACK, CWR, ECE, SYN, TIMESTAMPS, Segment
+
+NEVER_COOKIES: Final = 0
+WHEN_FULL: Final = 1
+ALWAYS: Final = 2
+
+AGE: Final = 2
+"""Minutes, begun ones counted, for which a cookie is good."""
+BELIEVED_FOR: Final = AGE * MINUTE
+"""How long after the last cookie a listener looks at ACKs of nothing, when not `ALWAYS`."""
+SIZES4: Final = (536, 1300, 1440, 1460)
+SIZES6: Final = (1220, 1420, 1440, 8940)
+"""MSSs that a cookie can say, those of IPv6 apart; the largest that is not above the peer's."""
+_BITS: Final = 6
+_LOW: Final = (1 << _BITS) - 1
+_NO_SCALE: Final = 15
+_SACK: Final = 16
+_ECN: Final = 32
+_MASK: Final = 0xFFFFFFFF
+_COUNT: Final = 24
+_ROOM: Final = (1 << _COUNT) - 1
+
+
+class SynCookies:
+    """Makes and reads cookies with one host's secret. Keeps nothing."""
+
+    secret: bytes
+
+    def __init__(self, secret: bytes) -> None:
+        self.secret = secret
+
+    def make(self, four_tuple: bytes, irs: int, index: int, now: int) -> int:
+        """Return the ISS that says a size by its index, to the sender of a SYN numbered `irs`."""
+        minute = now // MINUTE
+        body = (self._hash(four_tuple, minute) + index) & _ROOM
+        return (self._hash(four_tuple, -1) + irs + ((minute << _COUNT) & _MASK) + body) & _MASK
+
+    def read(self, four_tuple: bytes, irs: int, iss: int, sizes: tuple[int, ...], now: int) -> int:
+        """Return the MSS of a cookie, -1 for a number that is none, or is too old."""
+        rest = (iss - self._hash(four_tuple, -1) - irs) & _MASK
+        minute = now // MINUTE
+        age = (minute - (rest >> _COUNT)) & 0xFF
+        if age >= AGE:
+            return -1
+        index = (rest - self._hash(four_tuple, minute - age)) & _ROOM
+        return sizes[index] if index < len(sizes) else -1
+
+    def _hash(self, four_tuple: bytes, minute: int) -> int:
+        data = four_tuple + minute.to_bytes(8, "big", signed=True)
+        return keyed_hash(self.secret, data) & _MASK
+
+
+def size_index(sizes: tuple[int, ...], mss: int) -> int:
+    """Return the index of the largest size that a peer takes."""
+    index = len(sizes) - 1
+    while index > 0 and sizes[index] > mss:
+        index -= 1
+    return index
+
+
+def plain_syn(segment: Segment) -> Segment:
+    """Return a SYN without what a cookie cannot hold: its data, and ECN without timestamps."""
+    flags = segment.flags & (SYN | ECE | CWR)
+    if segment.ts_val == ABSENT:
+        flags &= SYN
+    return Segment(
+        segment.source_port,
+        segment.destination_port,
+        segment.seq,
+        0,
+        flags,
+        segment.window,
+        options=segment.options,
+    )
+
+
+def stamp_for(segment: Segment, ecn: bool, now: int) -> int:
+    """Return the milliseconds nearest below `now` whose low bits say a SYN's options."""
+    scale = segment.window_scale
+    said = _NO_SCALE if scale == ABSENT else min(scale, 14)
+    said |= (_SACK if segment.sack_permitted else 0) | (_ECN if ecn else 0)
+    clock = now // MS
+    stamp = (clock & ~_LOW) | said
+    return stamp if stamp <= clock else stamp - (1 << _BITS)
+
+
+def syn_of(ack: Segment, mss: int, stamp: int) -> Segment:
+    """Return the SYN that the sender of an ACK must have sent; `stamp` is its echo of ours."""
+    options = struct.pack("!BBH", 2, 4, mss)
+    flags = SYN
+    if ack.ts_val != ABSENT:
+        if stamp & _SACK:
+            options += b"\x04\x02"
+        if stamp & _LOW & _NO_SCALE != _NO_SCALE:
+            options += bytes((3, 3, stamp & _NO_SCALE))
+        if stamp & _ECN:
+            flags |= ECE | CWR
+        options += struct.pack("!BBII", TIMESTAMPS, 10, ack.ts_val, 0)
+    options += bytes(-len(options) % 4)
+    seq = (ack.seq - 1) & _MASK
+    return Segment(
+        ack.source_port, ack.destination_port, seq, 0, flags, ack.window, options=options
+    )
+
+
+def may_be_answer(segment: Segment) -> bool:
+    """Return whether a segment in LISTEN could be the ACK of a cookie."""
+    return segment.flags & (ACK | SYN) == ACK
