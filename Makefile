@@ -58,7 +58,7 @@ requirements:  ## docs/requirements.md, from the marks in code and tests and a r
 	$(PYTEST) --junitxml=build/requirements.xml $$($(PYTHON) tests/requirements/matrix.py --list) $(ARGS)
 	$(PYTHON) tests/requirements/matrix.py --junit build/requirements.xml
 
-mutants:  ## break the code behind every MUST and see that its tests notice
+mutants:  ## break the code behind every requirement and see that its tests notice
 	$(PYTHON) tests/requirements/mutants.py $(ARGS)
 
 clean:  ## remove what was built
