@@ -6,7 +6,7 @@ export PYTHONPATH ?= src
 PYTEST = $(RUN) pytest -q -n auto
 ARGS ?=
 
-.PHONY: help venv format lint types house units check fast compiled test-compiled ci soak bench requirements mutants clean
+.PHONY: help venv format lint types house units check fast compiled test-compiled ci soak bench requirements mutants golden clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -60,6 +60,9 @@ requirements:  ## docs/requirements.md, from the marks in code and tests and a r
 
 mutants:  ## break the code behind every requirement and see that its tests notice
 	$(PYTHON) tests/requirements/mutants.py $(ARGS)
+
+golden:  ## tests/golden/congestion.txt: what each congestion controller makes of a path
+	$(PYTHON) tests/golden/golden.py
 
 clean:  ## remove what was built
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis src/*.egg-info

@@ -238,3 +238,16 @@ def test_impossible_settings_are_refused(bad: dict[str, float]) -> None:
     """Bad input: a clear error."""
     with pytest.raises(ValueError, match=next(iter(bad))):
         MemoryWire(Random(1), **bad)  # type: ignore[arg-type]
+
+
+def test_what_finds_many_waiting_is_marked_if_it_can_be() -> None:
+    """RFC 3168 5: CE instead of a drop; what is not ECN-capable passes as it is."""
+    wire = MemoryWire(Random(1), delay=0, rate=8_000_000, mark=2)  # an octet a microsecond
+    plain, capable = (Packet(bytes((0x45, ecn)) + bytes(998)) for ecn in (0, 2))
+    for packet in (capable, capable, capable, capable, plain):
+        wire.a.send(Packet(packet.data))
+    assert wire.waiting(True) == 4
+    assert wire.queueing_time(True) == 5 * MS
+    wire.advance(10 * MS)
+    ecn = [packet.data[1] for packet in iter(wire.b.receive, None)]
+    assert ecn == [2, 2, 2, 3, 0]

@@ -31,6 +31,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "serve": ("lastack.cli.serve", "Serve files over our own TCP through a TUN device."),
     "fetch": ("lastack.cli.fetch", "Fetch a URL over our own TCP through a TUN device."),
+    "compete": (
+        "lastack.cli.compete",
+        "Congestion controllers, yours too, share a bottleneck in virtual time.",
+    ),
     "script": ("lastack.cli.script", "Run packetdrill scripts against our own TCP."),
     "check": ("lastack.cli.check", "Ask any TCP of yours whether it does what RFC 9293 says."),
     "completion": ("lastack.cli.completion", "Print what makes a shell complete our words."),

@@ -14,6 +14,7 @@ from typing import Final
 from lastack.chance import Random
 from lastack.link.base import NO_OFFLOAD, Link, Offload
 from lastack.units import MS, NEVER, SECOND
+from lastack.wire.ce import congestion_experienced
 from lastack.wire.checksum import finish
 from lastack.wire.packet import CHECKSUM_PRESENT, Packet
 
@@ -142,6 +143,7 @@ class MemoryWire:
     `reorder_delay` (by default `delay`, at least 1 ms); `duplicate`; `corrupt`, flipping up to 15
     neighbouring bits after the checksums were made. `rate` in bits per second (0 is no limit), with
     at most `queue` packets waiting for their turn (0 is no limit). `drop` is a rule for more loss.
+    A packet that finds `mark` or more waiting gets CE, if it is ECN-capable (0 marks none).
     `trace` is called with the Passage of each packet as it is put on the wire.
     """
 
@@ -165,6 +167,7 @@ class MemoryWire:
         a_offload: Offload = NO_OFFLOAD,
         b_offload: Offload = NO_OFFLOAD,
         trace: Callable[[Passage], None] | None = None,
+        mark: int = 0,
     ) -> None:
         for name, chance in (
             ("loss", loss),
@@ -174,8 +177,10 @@ class MemoryWire:
         ):
             if not 0.0 <= chance <= 1.0:
                 raise ValueError(f"{name} is a probability from 0.0 to 1.0, not {chance}")
-        if min(delay, jitter, rate, queue, reorder_delay) < 0:
-            raise ValueError("delay, jitter, rate, queue and reorder_delay cannot be negative")
+        if min(delay, jitter, rate, queue, reorder_delay, mark) < 0:
+            raise ValueError(
+                "delay, jitter, rate, queue, reorder_delay and mark cannot be negative"
+            )
         self.now = 0
         self.random = random
         self.delay = delay
@@ -186,6 +191,7 @@ class MemoryWire:
         self.jitter = jitter
         self.rate = rate
         self.queue = queue
+        self.mark = mark
         self.reorder_delay = reorder_delay or max(delay, MS)
         self.drop = drop
         self.trace = trace
@@ -214,6 +220,15 @@ class MemoryWire:
         """Packets that are on their way or wait to be received."""
         return len(self._flying) + len(self.a.inbox) + len(self.b.inbox)
 
+    def waiting(self, from_a: bool) -> int:
+        """Return how many packets wait at one end for their turn."""
+        return max(self._ways[0 if from_a else 1].backlog(self.now) - 1, 0)
+
+    def queueing_time(self, from_a: bool) -> int:
+        """Return how long a packet put on the wire now at one end would wait for its turn."""
+        way = self._ways[0 if from_a else 1]
+        return way.departures[-1] - self.now if way.backlog(self.now) else 0
+
     def put(self, from_a: bool, packet: Packet) -> None:
         """Put a packet on the wire at one end; its fate is decided here and now."""
         draw = self.random.random
@@ -223,6 +238,8 @@ class MemoryWire:
         way = self._ways[0 if from_a else 1]
         way.count += 1
         flat = _flat(packet)
+        if self.mark and self.waiting(from_a) >= self.mark:
+            _mark(flat)
         passage = Passage(self.now, from_a, way.count, flat, NEVER)
         departs = way.departure(self.now, flat.length, self.rate, self.queue)
         if self.drop is not None and self.drop(from_a, way.count, flat):
@@ -268,14 +285,19 @@ class _Way:
         self.last_arrival = 0
         self.departures: deque[int] = deque()
 
+    def backlog(self, now: int) -> int:
+        """Return how many have not left yet."""
+        departures = self.departures
+        while departures and departures[0] <= now:
+            departures.popleft()
+        return len(departures)
+
     def departure(self, now: int, length: int, rate: int, queue: int) -> int:
         """Return when a packet of this length has left, or -1 when it finds the queue full."""
         if rate == 0:
             return now
         departures = self.departures
-        while departures and departures[0] <= now:
-            departures.popleft()
-        if queue and len(departures) > queue:  # the first of them is being sent, not waiting
+        if self.backlog(now) > queue > 0:  # the first of them is being sent, not waiting
             return -1
         leaves = max(now, departures[-1] if departures else now) + length * 8 * SECOND // rate
         departures.append(leaves)
@@ -293,6 +315,11 @@ def _flat(packet: Packet) -> Packet:
         checksum_start=packet.checksum_start,
         checksum_offset=packet.checksum_offset,
     )
+
+
+def _mark(flat: Packet) -> None:
+    """Set CE in a packet in one piece (RFC 3168 5)."""
+    flat.data = congestion_experienced(flat.data)
 
 
 def _corrupted(packet: Packet, pattern: int) -> Packet:

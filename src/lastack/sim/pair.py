@@ -38,9 +38,9 @@ class EndlessWorld(RuntimeError):
 class TwoHosts:
     """Two Stacks, `left` and `right`, and the wire between them; `now` is the time for both.
 
-    `delay` to `queue` are as in MemoryWire (the left end is its `a`). `config` holds for both hosts
-    unless one has its own. `keep` is whether crossings and events are kept, for stories and
-    ladders. After using a Connection call `wake` of its stack, as ever; then `run`.
+    `delay` to `queue` and `mark` are as in MemoryWire (the left end is its `a`). `config` holds
+    for both hosts unless one has its own. `keep` is whether crossings and events are kept, for
+    stories and ladders. After using a Connection call `wake` of its stack, as ever; then `run`.
     """
 
     left: Stack
@@ -77,6 +77,7 @@ class TwoHosts:
         left_offload: Offload = NO_OFFLOAD,
         right_offload: Offload = NO_OFFLOAD,
         keep: bool = True,
+        mark: int = 0,
     ) -> None:
         self.seed = seed
         chance = Random(seed)
@@ -95,6 +96,7 @@ class TwoHosts:
             mtu=mtu,
             a_offload=left_offload,
             b_offload=right_offload,
+            mark=mark,
         )
         self.left_address = pack_address(left_address.partition("/")[0])
         self.right_address = pack_address(right_address.partition("/")[0])
