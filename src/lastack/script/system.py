@@ -141,6 +141,11 @@ _FREEBSD: Final[dict[str, Change]] = {
 _LINUX: Final[dict[str, Change]] = {
     "net.ipv4.tcp_timestamps": _switch("timestamps"),
     "net.ipv4.tcp_sack": _switch("sack"),
+    "net.ipv4.tcp_frto": _switch("frto"),
+    "net.ipv4.tcp_recovery": lambda config, value: config.replace(rack=number_of(value) & 1 == 1),
+    "net.ipv4.tcp_early_retrans": lambda config, value: config.replace(
+        tail_loss_probe=number_of(value) >= 3
+    ),
     "net.ipv4.tcp_dsack": _switch("dsack"),
     "net.ipv4.tcp_window_scaling": _switch("window_scale"),
     "net.ipv4.tcp_reordering": _amount("duplicate_acks"),
@@ -179,9 +184,8 @@ _FIXED: Final[dict[str, tuple[str, ...]]] = {
 """Settings that we have in this way only."""
 _HARMLESS: Final = frozenset(
     (
-        "net.ipv4.tcp_frto", "net.ipv4.tcp_fack", "net.ipv4.tcp_congestion_control",
-        "net.ipv4.tcp_early_retrans",
-        "net.ipv4.tcp_recovery", "net.ipv4.tcp_tso_win_divisor", "net.ipv4.tcp_ecn_option",
+        "net.ipv4.tcp_fack", "net.ipv4.tcp_congestion_control",
+        "net.ipv4.tcp_tso_win_divisor", "net.ipv4.tcp_ecn_option",
         "net.ipv4.tcp_pacing_ss_ratio", "net.ipv4.tcp_pacing_ca_ratio",
         "net.ipv4.tcp_fastopen_cookies",
         "net.ipv4.tcp_min_tso_segs",

@@ -1,6 +1,8 @@
 """What an ACK means: the fifth step of SEGMENT ARRIVES, synchronized states (3.10.7.4)."""
 
-from lastack.tcp import ecn, mtu_probing, repair, tail_probe
+from typing import Final
+
+from lastack.tcp import ecn, mtu_probing, repair, spurious, tail_probe
 from lastack.tcp.ecn_state import NONE
 from lastack.tcp.events import Advice
 from lastack.tcp.recovery import Acked
@@ -12,6 +14,10 @@ from lastack.units import MS, NEVER
 from lastack.wire.segment import ABSENT, FIN, SYN, Segment
 from lastack.wire.seq import add, diff, ge, gt, le, lt
 from lastack.wire.stop import Stop
+
+RESTART_SEGMENTS: Final = 4
+"""With fewer in flight fast retransmit has little to go by (rrthresh of RFC 7765 4)."""
+_RENEGING_WAIT: Final = 10 * MS
 
 
 def acceptable(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
@@ -66,7 +72,7 @@ def acknowledge(tcb: Tcb, segment: Segment, now: int) -> None:
             snd.up = ack
     if segment.sack and tcb.sack_on:
         dsack = _is_dsack(segment, ack)
-        probe_arrived = dsack and tail_probe.was_for_probe(tcb, *segment.sack[0])
+        probe_arrived = dsack and _duplicate_reported(tcb, segment.sack[0], now)
         sacked = _take_sack(tcb, segment, dsack, now)
     window_moved = _update_window(tcb, segment, now)
     if not had:
@@ -89,9 +95,18 @@ def acknowledge(tcb: Tcb, segment: Segment, now: int) -> None:
         if tcb.tail_probe:
             tail_probe.is_answered(tcb, said, prior, now)
         said.probe_arrived = probe_arrived
-        repair.digest(tcb, said, prior, sent.delivered - delivered, now)
+        echo = segment.ts_ecr if tcb.ts_on and segment.ts_ecr not in (ABSENT, 0) else -1
+        repair.digest(tcb, said, echo, prior, sent.delivered - delivered, now)
     sent.newest = None
     _set_timers(tcb, advance > 0, now)
+
+
+def _duplicate_reported(tcb: Tcb, block: tuple[int, int], now: int) -> bool:
+    """Take a D-SACK; return whether it was for a tail loss probe, which says nothing of losses."""
+    if tail_probe.was_for_probe(tcb, block[0], block[1]):
+        return True
+    spurious.duplicate_reported(tcb, block[0], block[1], now)
+    return False
 
 
 def _old_ack(tcb: Tcb, segment: Segment, now: int) -> None:
@@ -108,7 +123,7 @@ def _old_ack(tcb: Tcb, segment: Segment, now: int) -> None:
     sacked = _take_sack(tcb, segment, dsack, now)
     if sacked:
         said = Acked(tcb.snd.una, tcb.snd.nxt, 0, sacked, False, tcb.mss, True, False)
-        repair.digest(tcb, said, prior, sent.delivered - delivered, now)
+        repair.digest(tcb, said, -1, prior, sent.delivered - delivered, now)
     sent.newest = None
 
 
@@ -116,6 +131,7 @@ def _doubt_resends(tcb: Tcb, segment: Segment, now: int) -> None:
     """What was sent again may be acknowledged for the sake of the original (RFC 8985 6.2)."""
     sent, least = tcb.sent, tcb.rtt.minimum
     sent.least_rtt = least if least < NEVER else 0
+    sent.echoed_at = NEVER
     if tcb.ts_on and segment.ts_ecr not in (ABSENT, 0):
         sent.echoed_at = now - _age(tcb, segment, now) + MS
 
@@ -131,10 +147,22 @@ def _set_timers(tcb: Tcb, advanced: bool, now: int) -> None:
         if not tcb.snd.unsent:
             tcb.tally.turn(IDLE, now)
     elif advanced:
-        timers.retransmit = now + tcb.rtt.rto
+        timers.retransmit = now + _patience(tcb, now)
         timers.user_timeout = NEVER
         tcb.begin_user_timeout(now)
         tail_probe.schedule(tcb, now)
+
+
+def _patience(tcb: Tcb, now: int) -> int:
+    """Return how long to wait for the oldest octet from now on: RTO, or less for a reason."""
+    sent, rto = tcb.sent, tcb.rtt.rto
+    oldest = sent.spans[0]
+    if oldest.sacked and tcb.config.rack:
+        # The peer had it, and acknowledges up to there: it reneged, or says more at once.
+        return min(rto, max(tcb.rtt.srtt // 2, _RENEGING_WAIT))
+    if tcb.config.rto_restart and not tcb.snd.unsent and sent.octets < RESTART_SEGMENTS * tcb.mss:
+        return max(rto - (now - oldest.sent_at), 1)  # RFC 7765 4
+    return rto
 
 
 def _progresses(tcb: Tcb, now: int) -> None:

@@ -171,6 +171,14 @@ class Config(OpeningKnobs):
     prr: bool = False
     """While losses are repaired the window comes down in step with what arrives (RFC 6937, RFC
     9937), instead of at once."""
+    eifel: bool = False
+    """What a loss has changed is undone when timestamps deny it (RFC 3522, RFC 4015)."""
+    dsack_undo: bool = False
+    """The same when D-SACKs deny it (RFC 3708)."""
+    frto: bool = False
+    """The same when new data after a timeout shows that nothing was lost (RFC 5682)."""
+    rto_restart: bool = False
+    """RTO counts from the sending of the oldest octet while little is in flight (RFC 7765)."""
     rack: bool = False
     """With SACK, losses are told by time (RFC 8985 6) instead of by counting (RFC 6675)."""
     tail_loss_probe: bool = False
@@ -318,6 +326,9 @@ class Config(OpeningKnobs):
 
 _LINUX: Final = Config(
     ao_unmatched_accepted=False,
+    eifel=True,
+    dsack_undo=True,
+    frto=True,
     prr=True,
     rack=True,
     tail_loss_probe=True,

@@ -103,6 +103,8 @@ class ConnectionInfo:
     receive_buffer: int | None = None
     reordering: int | None = None
     """Segments by which others may be overtaken before they count as lost."""
+    undone: int | None = None
+    """How often a loss turned out to be none, and what it had changed was undone."""
     reordering_seen: int | None = None
     """How often something arrived that others had overtaken."""
     pacing_rate: int | None = None

@@ -36,6 +36,7 @@ def look(tcb: Tcb, info: ConnectionInfo, now: int) -> ConnectionInfo:
     info.reordering = config.duplicate_acks
     if tcb.recovery is not None and tcb.recovery.reordering_seen:
         info.reordering = tcb.recovery.reordering
+    info.undone = tcb.undone
     info.reordering_seen = tcb.recovery.reordering_seen if tcb.recovery is not None else 0
     info.delayed_ack_timeout = config.delayed_ack_timeout if config.delayed_ack else 0
     info.receive_buffer = tcb.rcv.capacity

@@ -5,7 +5,7 @@ In this order: answers out of turn, SYN, what is lost, new data and FIN, probes,
 
 from typing import Final
 
-from lastack.tcp import ecn, fast_open, mtu_probing, pacing, sampling, syn, tail_probe
+from lastack.tcp import ecn, fast_open, mtu_probing, pacing, sampling, spurious, syn, tail_probe
 from lastack.tcp.config import UNLIMITED
 from lastack.tcp.ecn_state import NONE
 from lastack.tcp.header import make, options_of, room_for_data
@@ -172,9 +172,21 @@ def _data(tcb: Tcb, now: int) -> Segment | None:
     pacer = tcb.pacer
     if pacer is not None and not pacing.may_send(tcb, pacer, now):
         return None
-    segment = _again(tcb, now) if sent.lost else _more(tcb, now)
+    segment = _new_data_first(tcb, now)
+    if segment is None:
+        segment = _again(tcb, now) if sent.lost else _more(tcb, now)
     if pacer is not None and segment is not None:
         pacer.sent(segment.length)
+    return segment
+
+
+def _new_data_first(tcb: Tcb, now: int) -> Segment | None:
+    """After a timeout that may have come too soon new data asks for the truth (RFC 5682 2b)."""
+    recovery = tcb.recovery
+    if recovery is None or not recovery.new_data_first or not tcb.sent.lost:
+        return None
+    segment = _more(tcb, now)
+    recovery.new_data_first = segment is not None
     return segment
 
 
@@ -230,6 +242,7 @@ def _resend(tcb: Tcb, span: Sent, now: int) -> Segment:
     """Make the segment of a record that was sent before."""
     snd = tcb.snd
     tcb.sent.resent(span, now)
+    spurious.was_resent(tcb, span.length, now)
     tcb.retransmissions += 1
     length = span.length
     flags = ACK

@@ -4,19 +4,25 @@ One entry for each thing that tells of losses: an ACK, the timer for reordering,
 timer.
 """
 
-from lastack.tcp import ecn, mtu_probing, sampling
-from lastack.tcp.recovery import Acked, Losses, Reduction
+from lastack.tcp import ecn, mtu_probing, sampling, spurious
+from lastack.tcp.recovery import Acked, Losses, Phase, Reduction
 from lastack.tcp.recovery.base import ENTERED, NOTHING, RECOVERED
 from lastack.tcp.tcb import Tcb
 from lastack.units import NEVER
 
 
-def digest(tcb: Tcb, said: Acked, prior: int, delivered: int, now: int) -> None:
-    """Tell loss recovery, then the controller, what this ACK said; `prior` was in flight before."""
+def digest(tcb: Tcb, said: Acked, echo: int, prior: int, delivered: int, now: int) -> None:
+    """Tell loss recovery, then the controller, what this ACK said.
+
+    `echo` is the timestamp that it echoes, -1 for none; `prior` octets were in flight before it,
+    and `delivered` are newly known to have arrived.
+    """
     recovery, controller = tcb.recovery, tcb.controller
     if recovery is None or controller is None:
         return
     sent = tcb.sent
+    if tcb.episode is not None:
+        spurious.judge(tcb, said, echo, now)
     lost_before = sent.lost
     lost_total = sent.lost_total
     presumed = sent.presumed
@@ -53,8 +59,10 @@ def _turn(tcb: Tcb, losses: Losses, prior: int, now: int) -> None:
             recovery.too_long(tcb.snd.nxt)
         else:
             if not tcb.ecn.reducing:
+                saved = controller.save()
                 controller.on_loss(prior, now)
                 ecn.reduced(tcb)
+                spurious.begin(tcb, saved, False)
             if tcb.config.prr and not controller.bounds_recovery:
                 target, so_far = controller.ssthresh, tcb.sent.transmitted
                 recovery.reduction = Reduction(target, prior, so_far)
@@ -94,9 +102,14 @@ def timed_out(tcb: Tcb, now: int) -> None:
     if recovery is None or controller is None:
         return
     flight = sent.in_flight
+    phase = recovery.phase
     if recovery.on_timeout(sent, snd.una, snd.nxt, now):
+        saved = controller.save()
         controller.on_timeout(flight, now)
         ecn.reduced(tcb)
+        if phase is not Phase.RECOVERY:
+            spurious.begin(tcb, saved, True)
+    recovery.new_data_first = False
     recovery.blameless = False
     recovery.reduction = None
     tcb.resend_owed = True

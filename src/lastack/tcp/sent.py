@@ -28,9 +28,8 @@ class SentLog:
     What the ACK at hand says, from `begin_ack` on: `rtt`, `newest`, `resent_acked` (see
     `acknowledged`), `latest` and `latest_end` (order and end of the transmission that was the last
     of those which have certainly arrived, -1 when none is known), `arrived_at` (when such a one was
-    sent, the last that the ACK speaks of),
-    `original` (something never sent again has arrived) and `overtaken` (by how many octets, at
-    most, others had overtaken it).
+    sent, the last that the ACK speaks of), `survived` (something taken for lost has arrived without
+    being sent again) and `overtaken` (by how many octets, at most, others had overtaken it).
     """
 
     spans: list[Sent]
@@ -56,7 +55,7 @@ class SentLog:
     latest: int
     latest_end: int
     arrived_at: int
-    original: bool
+    survived: bool
     overtaken: int
     least_rtt: int
     """A retransmission is not acknowledged sooner than this: it was the original that arrived."""
@@ -84,7 +83,7 @@ class SentLog:
         self.latest = -1
         self.latest_end = 0
         self.arrived_at = 0
-        self.original = False
+        self.survived = False
         self.overtaken = 0
         self.least_rtt = 0
         self.echoed_at = NEVER
@@ -192,7 +191,7 @@ class SentLog:
         self.newest = None
         self.resent_acked = False
         self.latest = -1
-        self.original = False
+        self.survived = False
         self.overtaken = 0
 
     def join_lost(self) -> None:
@@ -269,8 +268,9 @@ class SentLog:
             sure = now - span.sent_at >= self.least_rtt and span.sent_at <= self.echoed_at
         else:
             self.rtt = now - span.sent_at
-            self.original = True
             sure = True
+            if span.was_lost:
+                self.survived = True
         newest = self.newest
         if newest is None or span.order >= newest.order:
             self.newest = span

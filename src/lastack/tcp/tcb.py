@@ -16,6 +16,7 @@ from lastack.tcp.opening import FastOpen
 from lastack.tcp.pacer import Pacer
 from lastack.tcp.receive import ReceiveHalf
 from lastack.tcp.recovery import LossRecovery, NewRenoRecovery, RackRecovery
+from lastack.tcp.recovery.episode import Episode
 from lastack.tcp.reports import ErrorReport
 from lastack.tcp.rtt import RoundTrip
 from lastack.tcp.send import SendHalf
@@ -174,6 +175,10 @@ class Tcb:
 
     lost_told: int = 0
     """How much of `sent.lost_total` the controller has heard of."""
+    episode: Episode | None = None
+    """The last time that a loss was found, as long as it can be undone."""
+    undone: int = 0
+    """How often it was undone."""
     tail_probe: bool = False
     """A tail loss probe is under way that ended at `tail_probe_end` (RFC 8985 7)."""
     tail_probe_again: bool = False

@@ -76,7 +76,7 @@ class Bbr(CongestionController):
 
     def __init__(self, mss: int, initial_window: int) -> None:
         super().__init__(mss, initial_window)
-        self.name = "bbr"
+        self.name, self.bounds_recovery = "bbr", True
         self.mode = STARTUP
         self.model = Model()
         self.rounds = Rounds()

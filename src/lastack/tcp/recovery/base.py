@@ -104,6 +104,8 @@ class LossRecovery(ABC):
     reordering_seen: int
     reduction: Reduction | None
     """What bounds sending while losses are repaired; None leaves that to the controller."""
+    new_data_first: bool
+    """F-RTO wants new data to be sent before anything that may be lost (RFC 5682)."""
 
     def __init__(self, iss: int) -> None:
         self.phase = OPEN
@@ -113,6 +115,7 @@ class LossRecovery(ABC):
         self.reordering = 0
         self.reordering_seen = 0
         self.reduction = None
+        self.new_data_first = False
 
     def too_long(self, nxt: int) -> None:
         """What was marked lost was too long for the path; until `nxt` duplicates mean no more."""
@@ -131,6 +134,14 @@ class LossRecovery(ABC):
     def on_reordering_over(self, sent: SentLog, mss: int, nxt: int, now: int) -> Losses:
         """Return what is lost of that for which reordering was an excuse until `reorder_at`."""
         return NOTHING
+
+    def not_lost(self, sent: SentLog, una: int) -> None:
+        """All that was thought lost in this episode is in flight after all."""
+        self.phase = OPEN
+        self.reduction = None
+        self.new_data_first = False
+        self.reorder_at = NEVER
+        sent.none_lost()
 
     def next_to_resend(self, sent: SentLog) -> int:
         """Return the index of the record to send again next, -1 when there is none."""

@@ -145,6 +145,14 @@ class NewRenoRecovery(LossRecovery):
         self.marked = newly
         return found
 
+    def not_lost(self, sent: SentLog, una: int) -> None:
+        """Begin to count anew."""
+        super().not_lost(sent, una)
+        self.duplicates = 0
+        self.marked = una
+        self.recover = add(una, -1)
+        sent.presumed = 0
+
     def on_timeout(self, sent: SentLog, una: int, nxt: int, now: int) -> bool:
         """All that is not known to have arrived is lost (RFC 6675 5.1, RFC 6582 4)."""
         first = self.phase is not LOSS or not sent.spans or sent.spans[0].retransmits == 0

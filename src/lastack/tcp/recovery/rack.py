@@ -182,6 +182,12 @@ class RackRecovery(NewRenoRecovery):
         """Return what has become of those that `reorder_at` waited for."""
         return self._look_at_times(sent, mss, nxt, NOTHING, now)
 
+    def not_lost(self, sent: SentLog, una: int) -> None:
+        """Something came so late that it was taken for lost: the path reorders."""
+        if self.phase is RECOVERY:
+            self.reordering_seen += 1
+        super().not_lost(sent, una)
+
     def on_timeout(self, sent: SentLog, una: int, nxt: int, now: int) -> bool:
         """The oldest is lost, and what was sent so long ago that it is too (RFC 8985 6.3)."""
         self.reorder_at = NEVER
