@@ -92,8 +92,9 @@ class Conversation:
             self.hears_nothing()
         elif what.startswith("alive "):
             at = int(what.removeprefix("alive "))
-            self.sends(f"P. {at}:{at + 1}(1) ack 1 win 5000")
-            self.waits_for(f"ack {at + 1}", _ANSWER)
+            # Two octets: one alone would be taken for by a FIN that had no right to be taken.
+            self.sends(f"P. {at}:{at + 2}(2) ack 1 win 5000")
+            self.waits_for(f"ack {at + 2}", _ANSWER)
         elif what.startswith("gone "):
             at = int(what.removeprefix("gone "))
             self.sends(f". {at}:{at}(0) ack 1 win 5000")
