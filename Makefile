@@ -62,7 +62,7 @@ mutants:  ## break the code behind every requirement and see that its tests noti
 	$(PYTHON) tests/requirements/mutants.py $(ARGS)
 
 golden:  ## tests/golden/congestion.txt: what each congestion controller makes of a path
-	$(PYTHON) tests/golden/golden.py
+	$(PYTHON) tests/golden/golden_table.py
 
 clean:  ## remove what was built
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis src/*.egg-info

@@ -1,7 +1,7 @@
 """The golden table is what comes out: interpreted and compiled, on every machine."""
 
 import pytest
-from golden import HEAD, TABLE, WHO, part
+from golden_table import HEAD, TABLE, WHO, part
 
 
 def test_the_table_says_how_to_read_it() -> None:

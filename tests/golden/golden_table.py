@@ -37,10 +37,10 @@ QUEUES = (20, 200)
 HEAD = f"""\
 What each congestion controller, with the loss recovery of its preset, makes of a path.
 
-One transfer of {OCTETS:,} octets from host to host in virtual time; the path carries
-{RATE // 1_000_000} Mbit/s. A line has the loss by chance (both ways) and the round-trip time, a column how many of
-the packets are held back by up to half a round-trip time (late), and how many the queue takes.
-A cell has, in this order:
+One transfer of {OCTETS:,} octets from host to host in virtual time; the path has {RATE // 10**6} Mbit/s.
+A line has the loss by chance (both ways) and the round-trip time, a column how many of the
+packets are held back by up to half a round-trip time (late), and how many the queue takes. A cell
+has, in this order:
 
     throughput in Mbit/s, from the SYN to the last octet read: higher is better;
     the share of retransmissions among the segments sent: what is lost has to be sent again;
@@ -61,7 +61,7 @@ class Cell(NamedTuple):
     recovering: float
 
     def __str__(self) -> str:
-        recovering = f"{self.recovering:4.1f}" if self.recovering >= 0 else "   -"
+        recovering = f"{self.recovering:6.1f}" if self.recovering >= 0 else "     -"
         return f"{self.megabits:6.2f} {self.again:5.1%} {recovering}"
 
 
@@ -129,7 +129,7 @@ def part(who: tuple[str, str]) -> str:
     lines = [f"{who[1]}, preset {who[0]}", "", "  loss    RTT"]
     for reorder, queue in columns:
         title = f"queue {queue}" + (f", {reorder:.0%} late" if reorder else "")
-        lines[-1] += f" | {title:<17}"
+        lines[-1] += f" | {title:<19}"
     lines.append("-" * len(lines[-1]))
     for loss in LOSSES:
         for rtt in DELAYS:
