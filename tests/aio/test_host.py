@@ -27,7 +27,9 @@ from lastack.wire.address import Endpoint
 from lastack.wire.segment import Segment
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-SMALL = preset("linux").replace(strict=True, send_buffer=100_000, receive_buffer=100_000)
+SMALL = preset("linux").replace(
+    strict=True, send_buffer=100_000, receive_buffer=100_000, send_most=0, receive_most=0
+)
 
 
 async def connected(left: Host, right: Host) -> tuple[asyncio.Transport, Recorder, Recorder]:

@@ -70,12 +70,14 @@ def _last_of_three(field: str, index: int) -> Change:
 def _receive_memory(config: Config, value: str) -> Config:
     """The second number is the buffer, the third what the window scale must be able to say."""
     config = _last_of_three("receive_buffer", 1)(config, value)
-    return _last_of_three("scaled_buffer", 2)(config, value)
+    config = _last_of_three("scaled_buffer", 2)(config, value)
+    return config.replace(receive_most=config.scaled_buffer // 2)
 
 
 def _send_memory(config: Config, value: str) -> Config:
     """The second number is what SO_SNDBUF reads: in Linux twice what was asked for."""
     changed = _last_of_three("send_buffer", 1)(config, value)
+    changed = _last_of_three("send_most", 2)(changed, value)
     return (
         changed.replace(send_buffer=changed.send_buffer // 2) if config.double_buffers else changed
     )

@@ -35,8 +35,9 @@ class Slot:
     entry of the TIME-WAIT table. `early` is the listener whose bound on Fast Open a child counts
     against, accepted or not, while it is in SYN-RECEIVED. `path` is made at the first segment out
     and dropped whenever what it was made from changes. `told_mtu` is the path's MTU as the stack
-    has last told it to the connection. `hops` is the source route of its packets (RFC 9293
-    3.9.2.1), and `routed` says that the user has given it: then no packet of the peer's changes it.
+    has last told it to the connection, `held` the octets that it has queued. `hops` is the source
+    route of its packets (RFC 9293 3.9.2.1), and `routed` says that the user has given it: then no
+    packet of the peer's changes it.
     `signer` is None where nothing is signed, `udp_port` the peer's where segments go inside UDP,
     else 0.
     """
@@ -51,6 +52,7 @@ class Slot:
     reopens: bool
     places: list[int]
     told_mtu: int
+    held: int
     hops: tuple[bytes, ...]
     routed: bool
     signer: Signer | None
@@ -67,6 +69,7 @@ class Slot:
         self.reopens = False
         self.places = []
         self.told_mtu = connection.tcb.mtu
+        self.held = 0
         self.hops = ()
         self.routed = False
         self.signer = None

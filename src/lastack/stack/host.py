@@ -25,6 +25,7 @@ from lastack.stack.time_waits import TimeWaits
 from lastack.tcp.config import Config
 from lastack.tcp.connection import Connection
 from lastack.tcp.events import Event, StateChanged
+from lastack.tcp.memory import Memory
 from lastack.tcp.states import CLOSED, LISTEN, SYN_RECEIVED, TIME_WAIT, Cause, State, transition
 from lastack.tcp.time_wait import TimeWait
 from lastack.wire.address import Endpoint
@@ -54,6 +55,7 @@ class Host(Outbox):
     schedule: Schedule
     time_wait_table: TimeWaits
     fragments: Fragments
+    memory: Memory
     ready: deque[Slot]
     turn: int
     noticed: list[Slot]
@@ -75,6 +77,7 @@ class Host(Outbox):
         self.schedule = Schedule(self.demux)
         self.time_wait_table = TimeWaits()
         self.fragments = Fragments()
+        self.memory = Memory(config.memory_limit)
         self.ready = deque()
         self.turn = 0
         self.noticed = []
@@ -159,6 +162,7 @@ class Host(Outbox):
         known = self.mtus.get(remote.address, now) - overhead
         if known < mtu:
             connection.path_mtu_is(known, now)
+        connection.tcb.memory = self.memory
         return connection
 
     def settle(self, slot: Slot, now: int) -> None:
@@ -177,6 +181,8 @@ class Host(Outbox):
     def note(self, slot: Slot, now: int) -> None:
         """Collect what a connection has to tell: events, notices, the end of its handshake."""
         connection = slot.connection
+        if self.memory.limit:
+            self._weigh(slot)
         if connection.tcb.events:
             if connection.tcb.fast_open is not None:
                 self.fast_open.look(connection.tcb, now)
@@ -191,6 +197,15 @@ class Host(Outbox):
             self.noticed.append(slot)
             if len(self.noticed) > self._most_noticed:
                 self._sweep_noticed()
+
+    def _weigh(self, slot: Slot) -> None:
+        """Count what a connection has queued now against the memory that all share."""
+        tcb = slot.connection.tcb
+        buffer, rcv = tcb.snd.buffer, tcb.rcv
+        held = buffer.end - buffer.start + rcv.queued + rcv.early
+        if held != slot.held:
+            self.memory.changes(held - slot.held)
+            slot.held = held
 
     def _sweep_noticed(self) -> None:
         """Nobody takes the notices: forget those of connections that are gone and have no user."""
@@ -249,6 +264,8 @@ class Host(Outbox):
     def forget(self, slot: Slot) -> None:
         """Take a connection out of the table, whatever its state; its listener too lets go."""
         if self.demux.remove(slot):
+            self.memory.changes(-slot.held)
+            slot.held = 0
             self.schedule.forget(slot)
             if slot.listener is not None:
                 slot.listener.gone(slot.connection)

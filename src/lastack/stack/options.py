@@ -144,6 +144,8 @@ class Knob:
             value = min(max(value, self.low), self.high)
         if self.field in _BUFFERS and value > config.most_buffer:
             value = config.most_buffer
+        if self.field in _BUFFERS:  # what the user has asked for no longer grows by itself
+            return config.replace(**{self.field: value, _BUFFERS[self.field]: 0})
         return config.replace(**{self.field: value * self.unit})
 
 
@@ -154,7 +156,7 @@ def _switch(field: str, negated: bool = False) -> Knob:
     return knob
 
 
-_BUFFERS: Final = ("send_buffer", "receive_buffer")
+_BUFFERS: Final = {"send_buffer": "send_most", "receive_buffer": "receive_most"}
 _MOST: Final = (1 << 31) - 1
 _LARGEST_BUFFER: Final = 1 << 30
 

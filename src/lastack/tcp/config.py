@@ -34,6 +34,15 @@ class Config(OpeningKnobs):
     send_overhead: int = 0
     """What each piece of the send buffer counts besides its octets, as in Linux, where twice
     SO_SNDBUF bounds the sum and the last piece may exceed it; 0 bounds the octets alone."""
+    receive_most: int = 0
+    """What the receive buffer may grow to by the rate at which the user takes (Linux's tcp_rmem); 0
+    fixes it, and so does SO_RCVBUF."""
+    send_most: int = 0
+    """What the send buffer may grow to by the congestion window (Linux's tcp_wmem); 0 fixes it, and
+    so does SO_SNDBUF."""
+    memory_limit: int = 0
+    """Octets that all buffers of a host should hold (Linux's tcp_mem); near it none grows, and what
+    came out of order is thrown away. 0 is no limit; the host's knob."""
     most_buffer: int = 1 << 30
     """The largest buffer that SO_SNDBUF and SO_RCVBUF can ask for."""
     notsent_lowat: int = UNLIMITED
@@ -336,9 +345,13 @@ _LINUX: Final = Config(
     congestion="cubic",
     classic_hystart=True,
     reset_always_told=True,
-    send_buffer=2 << 20,
+    send_buffer=8 << 10,
+    send_most=64 << 20,
     send_overhead=832,
-    receive_buffer=4 << 20,
+    receive_buffer=64 << 10,
+    receive_most=16 << 20,
+    scaled_buffer=32 << 20,
+    memory_limit=1 << 30,
     most_buffer=4 << 20,
     initial_window=10,
     delayed_ack_timeout=40 * MS,

@@ -255,7 +255,10 @@ class Connection:
         if config.user_timeout != old.user_timeout and tcb.sent.spans:
             tcb.timers.user_timeout = NEVER
             tcb.begin_user_timeout(tcb.sent_at)
-        tcb.rcv.hold(config.receive_buffer)
+        if config.receive_buffer != old.receive_buffer or not config.receive_most:
+            tcb.rcv.hold(config.receive_buffer)
+        if not config.receive_most:
+            tcb.tuning = None
         tcb.rcv.clamp = config.window_clamp or UNLIMITED
         tcb.set_path()
         if config.congestion != old.congestion:

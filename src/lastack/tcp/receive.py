@@ -42,7 +42,8 @@ def _join(parts: list[bytes], data: bytes) -> None:
 class ReceiveHalf:
     """RCV.NXT, RCV.UP, IRS; the window as last advertised (`edge`); both queues.
 
-    `capacity` is the user's receive buffer in octets, `clamp` the largest window to advertise.
+    `capacity` is the user's receive buffer in octets, `clamp` the largest window to advertise,
+    `early` the octets that wait for what precedes them.
     Octets out of order count against the buffer only through the window: nothing beyond `edge` is
     ever kept.
     """
@@ -64,6 +65,7 @@ class ReceiveHalf:
     segment_size: int
     in_steps: bool
     clamp: int
+    early: int
 
     def __init__(self, capacity: int, clamp: int = 1 << 32) -> None:
         self.irs = 0
@@ -83,6 +85,7 @@ class ReceiveHalf:
         self.segment_size = 0
         self.in_steps = True
         self.clamp = clamp
+        self.early = 0
 
     def synchronize(self, irs: int) -> None:
         """Take the peer's initial sequence number."""
@@ -121,7 +124,7 @@ class ReceiveHalf:
     @property
     def out_of_order(self) -> int:
         """Octets that wait for what precedes them."""
-        return sum([diff(block.end, block.start) for block in self.blocks])
+        return self.early
 
     def window(self, mss: int) -> int:
         """Return the window to advertise, and advertise it (RFC 9293 3.8.6.2.2, SHLD-14).
@@ -195,12 +198,14 @@ class ReceiveHalf:
                 return True
             _join(block.parts, data[known:])
             block.end = end
+            self.early += len(data) - known
         else:
             if len(blocks) >= limit:
                 return False
             block = Block(start, end, data, self.touches)
             blocks.insert(i, block)
             i += 1
+            self.early += len(data)
         self._absorb(block, i)
         return True
 
@@ -212,7 +217,9 @@ class ReceiveHalf:
             other = blocks[gone]
             gone += 1
             extra = diff(other.end, block.end)
+            self.early -= diff(other.end, other.start)
             if extra > 0:
+                self.early += extra
                 skip = diff(block.end, other.start)
                 first = 0
                 while skip >= len(other.parts[first]):
@@ -234,6 +241,7 @@ class ReceiveHalf:
                 break
             gone += 1
             moved = True
+            self.early -= diff(block.end, block.start)
             skip = diff(self.nxt, block.start)
             for part in block.parts:
                 if skip >= len(part):
@@ -331,6 +339,18 @@ class ReceiveHalf:
     def clear(self) -> None:
         """Forget what waits out of order: nothing will complete it."""
         self.blocks.clear()
+        self.early = 0
+
+    def prune(self) -> int:
+        """Throw away what came out of order, the furthest first, but for the first block.
+
+        Returns how many octets that was. The peer keeps what is not acknowledged (RFC 2018 8).
+        """
+        before = self.early
+        for block in self.blocks[1:]:
+            self.early -= diff(block.end, block.start)
+        del self.blocks[1:]
+        return before - self.early
 
 
 def _touched(block: Block) -> int:

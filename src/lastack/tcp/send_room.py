@@ -14,6 +14,7 @@ had to wait, he is woken when two thirds of the limit suffice (`sk_stream_memory
 
 from typing import Final
 
+from lastack.tcp.autotune import send_limit
 from lastack.tcp.config import UNLIMITED
 from lastack.tcp.states import ESTABLISHED
 from lastack.tcp.tcb import Tcb
@@ -31,7 +32,7 @@ def send_room(tcb: Tcb) -> int:
     else:
         unsent_room = UNLIMITED
     if not config.send_overhead:
-        return min(config.send_buffer - queued, unsent_room)
+        return min(_limit(tcb) - queued, unsent_room)
     piece = piece_of(tcb)
     unsent = tcb.snd.unsent
     room = -unsent % piece
@@ -67,7 +68,7 @@ def is_roomy(tcb: Tcb) -> bool:
     low_water = tcb.config.notsent_lowat
     if low_water < UNLIMITED and 2 * tcb.snd.unsent >= low_water:
         return False
-    limit = _limit(tcb) if tcb.config.send_overhead else tcb.config.send_buffer
+    limit = _limit(tcb)
     return 3 * (limit - counted(tcb)) >= limit
 
 
@@ -85,9 +86,10 @@ def counted(tcb: Tcb) -> int:
 
 
 def _limit(tcb: Tcb) -> int:
-    """The user asks for half of what is to be counted."""
+    """The user asks for half of what is to be counted; what nobody asked for may grow."""
     config = tcb.config
-    return 2 * config.send_buffer if config.double_buffers else config.send_buffer
+    limit = 2 * config.send_buffer if config.send_overhead else config.send_buffer
+    return send_limit(tcb, limit) if config.send_most else limit
 
 
 def piece_of(tcb: Tcb) -> int:

@@ -11,6 +11,7 @@ from lastack.tcp.config import UNLIMITED, Config
 from lastack.tcp.congestion import CongestionController, controller_class, initial_window
 from lastack.tcp.ecn_state import Ecn
 from lastack.tcp.events import Advice, Advised, Event, Notice, StateChanged
+from lastack.tcp.memory import Memory
 from lastack.tcp.mtu_search import MtuSearch
 from lastack.tcp.opening import FastOpen
 from lastack.tcp.pacer import Pacer
@@ -25,6 +26,7 @@ from lastack.tcp.stamps import Stamps
 from lastack.tcp.states import CLOSED, ESTABLISHED, TIME_WAIT, Cause, State, transition
 from lastack.tcp.tally import Tally
 from lastack.tcp.timers import Timers
+from lastack.tcp.tuning import ReceiveTuning
 from lastack.units import MS, NEVER
 from lastack.wire.address import Endpoint
 from lastack.wire.segment import RST, Segment
@@ -38,6 +40,7 @@ ERROR: Final = 32
 NOTICE_CLOSED: Final = 64
 assert int(Notice.CLOSED) == NOTICE_CLOSED and int(Notice.URGENT) == URGENT
 
+_NO_LIMIT: Final = Memory(0)
 LEAST_MSS: Final = 8
 """Octets of data that fit whatever MSS a peer offers: options may then exceed it."""
 MOST_REPLIES: Final = 8
@@ -88,6 +91,12 @@ class Tcb:
     rtt: RoundTrip
     timers: Timers
     ecn: Ecn
+    memory: Memory
+    """What the host's connections share."""
+    tuning: ReceiveTuning | None = None
+    """How much the user takes, where the receive buffer grows by that."""
+    send_limit: int = 0
+    """What the send buffer has grown to, where it does."""
     tally: Tally
     controller: CongestionController | None = None
     recovery: LossRecovery | None = None
@@ -213,6 +222,9 @@ class Tcb:
         self.state = state
         self.events = []
         self.reports = []
+        self.memory = _NO_LIMIT
+        if config.receive_most:
+            self.tuning = ReceiveTuning()
         self.snd = SendHalf(iss)
         self.rcv = ReceiveHalf(config.receive_buffer, config.window_clamp or UNLIMITED)
         self.sent = SentLog()

@@ -2,6 +2,7 @@
 
 import errno
 
+from lastack.tcp import autotune
 from lastack.tcp.receive import trimmed
 from lastack.tcp.replies import wish_duplicate, wish_reset
 from lastack.tcp.states import ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, Cause
@@ -62,6 +63,8 @@ def _deliver(tcb: Tcb, segment: Segment, data: bytes, now: int) -> None:
     before = rcv.nxt
     again = rcv.overlap(before, add(before, len(data))) if rcv.blocks else None
     rcv.deliver(data)
+    if tcb.tuning is not None:
+        autotune.data_arrives(tcb, segment, now)
     if rcv.blocks:
         rcv.drain()
         tcb.ack_now = True  # filling a gap is acknowledged at once (RFC 5681 4.2)
@@ -95,6 +98,11 @@ def _keep(tcb: Tcb, segment: Segment, seq: int, data: bytes) -> Stop | None:
     (RFC 5681 4.2).
     """
     rcv = tcb.rcv
+    if tcb.memory.pressed and rcv.blocks:
+        tcb.memory.pruned += rcv.prune()
+        if gt(seq, rcv.blocks[0].end):
+            tcb.duplicate_acks_owed = min(tcb.duplicate_acks_owed + segment.segments, 256)
+            return Stop.NO_MEMORY
     again = rcv.overlap(seq, add(seq, len(data)))
     kept = rcv.keep(seq, data, tcb.config.reassembly_blocks)
     owed = segment.segments

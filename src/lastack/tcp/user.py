@@ -6,6 +6,7 @@ Errors of the user are `OSError`s with the errno that the kernel's sockets would
 import errno
 
 from lastack.errors import error_for
+from lastack.tcp import autotune
 from lastack.tcp.replies import wish_abort
 from lastack.tcp.send_room import send_room
 from lastack.tcp.states import (
@@ -148,6 +149,8 @@ def receive(tcb: Tcb, limit: int, now: int, peek: bool) -> bytes:
         return rcv.peek(skip, limit)
     data = rcv.take(limit)
     if data:
+        if tcb.tuning is not None:
+            autotune.user_takes(tcb, len(data), now)
         if rcv.update_is_due(tcb.mss) and _wants_window(tcb):
             tcb.ack_now = True
     elif rcv.queued == 0:

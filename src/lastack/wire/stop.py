@@ -63,6 +63,7 @@ class Stop(IntEnum):
     DATA_AFTER_FIN = 70
     NO_ROOM = 71
     LOW_TTL = 72
+    NO_MEMORY = 73
     # TIME-WAIT
     RST_IN_TIME_WAIT = 80
     SYN_IN_TIME_WAIT = 81
@@ -141,6 +142,7 @@ SENTENCES: dict[Stop, str] = {
     Stop.DATA_AFTER_CLOSE: "data for a user who has closed: the peer is reset (RFC 9293 3.6.1)",
     Stop.DATA_AFTER_FIN: "text after the peer's FIN is ignored (RFC 9293 3.10.7.4 seventh)",
     Stop.NO_ROOM: "no room to keep this text: the peer will send it again",
+    Stop.NO_MEMORY: "memory is short: what comes out of order has to come again (RFC 2018 8)",
     Stop.LOW_TTL: "the TTL is below what the user asked for (RFC 5082)",
     Stop.RST_IN_TIME_WAIT: "a reset in TIME-WAIT is ignored (RFC 1337)",
     Stop.SYN_IN_TIME_WAIT: "a SYN in TIME-WAIT that may be an old duplicate: answered with an ACK",
