@@ -6,7 +6,7 @@ reason why the segment goes no further. The third step, security, is not ours.
 
 import errno
 
-from lastack.tcp import acks, ecn, handshake, time_wait
+from lastack.tcp import acks, ecn, handshake, time_wait, user_timeout
 from lastack.tcp.ecn_state import NONE
 from lastack.tcp.events import Advice
 from lastack.tcp.replies import wish_abort, wish_challenge, wish_duplicate, wish_reset
@@ -95,6 +95,8 @@ def _rest(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
     """Steps six to eight, for a segment that has passed the first five."""
     if tcb.ecn.feedback is not NONE:
         ecn.arrives(tcb, segment)
+    if segment.user_timeout != ABSENT:
+        user_timeout.arrives(tcb, segment, now)
     if segment.flags & URG:
         sixth_check_urgent(tcb, segment, now)
     stop: Stop | None = None

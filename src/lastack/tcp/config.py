@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from lastack.tcp.opening_knobs import OpeningKnobs
+from lastack.tcp.uto_option import UserTimeoutOption
 from lastack.units import MINUTE, MS, SECOND
 from lastack.wire.ao import AoKey
 from lastack.wire.signing import Md5Key
@@ -236,7 +237,9 @@ class Config(OpeningKnobs):
     """Time after which an active open is given up, whatever else counts (FreeBSD's TCP_KEEPINIT); 0
     leaves it to the limits above."""
     user_timeout: int = 0
-    """RFC 9293 3.9.1.8 and RFC 5482; 0 leaves it to R2."""
+    """RFC 9293 3.9.1.8; 0 leaves it to R2, or to what the peer and we agree on (RFC 5482)."""
+    user_timeout_option: UserTimeoutOption | None = None
+    """RFC 5482: ENABLED, with what we advertise and between which limits we follow the peer."""
     user_timeout_bounds_probing: bool = False
     """Whether the user timeout also ends probing that the peer answers, as Linux has it (MUST-37
     lets that go on for ever)."""

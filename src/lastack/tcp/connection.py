@@ -259,6 +259,8 @@ class Connection:
             tcb.rcv.hold(config.receive_buffer)
         if not config.receive_most:
             tcb.tuning = None
+        if config.user_timeout_option != old.user_timeout_option and tcb.state >= ESTABLISHED:
+            tcb.user_timeout_owed = tcb.ack_now = config.user_timeout_option is not None
         tcb.rcv.clamp = config.window_clamp or UNLIMITED
         tcb.set_path()
         if config.congestion != old.congestion:

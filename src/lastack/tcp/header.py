@@ -3,7 +3,7 @@
 import struct
 from typing import Final
 
-from lastack.tcp import ecn
+from lastack.tcp import ecn, user_timeout
 from lastack.tcp.ecn_state import NONE
 from lastack.tcp.mtu_probing import is_probe
 from lastack.tcp.tcb import LEAST_MSS, Tcb
@@ -75,6 +75,9 @@ def make(
         options = options_of(tcb, now, duplicate)
     else:
         options = b""
+    if tcb.user_timeout_owed and not length:
+        tcb.user_timeout_owed = False
+        options = user_timeout.option_of(tcb, options)
     tcb.ack_now = False  # MUST-58: one ACK for all that has been processed
     tcb.unacked_segments = 0
     tcb.timers.delayed_ack = NEVER

@@ -5,7 +5,17 @@ In this order: answers out of turn, SYN, what is lost, new data and FIN, probes,
 
 from typing import Final
 
-from lastack.tcp import ecn, fast_open, mtu_probing, pacing, sampling, spurious, syn, tail_probe
+from lastack.tcp import (
+    ecn,
+    fast_open,
+    mtu_probing,
+    pacing,
+    sampling,
+    spurious,
+    syn,
+    tail_probe,
+    user_timeout,
+)
 from lastack.tcp.config import UNLIMITED
 from lastack.tcp.ecn_state import NONE
 from lastack.tcp.header import make, options_of, room_for_data
@@ -120,6 +130,8 @@ def _synchronize(tcb: Tcb, now: int) -> Segment:
         flags = SYN | ACK | ecn.syn_ack_flags(tcb)
     window = min(rcv.room, 65535)
     options = syn.options(tcb, flags, now, fast_open.option_of_syn(tcb))
+    if options:
+        options = user_timeout.option_of(tcb, options)
     parts = _NO_PARTS
     length = 0
     if sent.spans:

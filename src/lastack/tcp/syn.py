@@ -2,7 +2,7 @@
 
 import struct
 
-from lastack.tcp import ecn
+from lastack.tcp import ecn, user_timeout
 from lastack.tcp.tcb import Tcb
 from lastack.wire.segment import ABSENT, ACK, Segment
 
@@ -106,4 +106,7 @@ def learn(tcb: Tcb, segment: Segment, now: int) -> None:
         rounded = (config.receive_buffer + mss - 1) // mss * mss
         tcb.config = tcb.config.replace(receive_buffer=rounded)
         tcb.rcv.hold(rounded)
+    tcb.user_timeout_owed = config.user_timeout_option is not None
+    if segment.user_timeout != ABSENT:
+        user_timeout.arrives(tcb, segment, now)
     tcb.set_path()

@@ -163,7 +163,12 @@ class Tcb:
     """One lost segment goes out whatever the congestion window says."""
     tail_probe_owed: bool = False
     keepalive_owed: bool = False
+    user_timeout_owed: bool = False
+    """The next segment without data tells our user timeout (RFC 5482 3.2)."""
     replies: list[Reply]
+
+    adopted_timeout: int = 0
+    """USER_TIMEOUT as it follows from the peer's option (RFC 5482 3.1), 0 without one."""
 
     # Acknowledging, retransmitting, probing, keeping alive.
     unacked_segments: int = 0
@@ -358,8 +363,9 @@ class Tcb:
 
     def begin_user_timeout(self, now: int) -> None:
         """The user's octets wait for the peer: their timeout begins, unless it runs already."""
-        if self.timers.user_timeout == NEVER and self.config.user_timeout:
-            self.timers.user_timeout = now + self.config.user_timeout
+        limit = self.config.user_timeout or self.adopted_timeout
+        if self.timers.user_timeout == NEVER and limit:
+            self.timers.user_timeout = now + limit
 
     def timestamp(self, now: int) -> int:
         """Return TSval for this moment: milliseconds, from an offset of the connection's own."""

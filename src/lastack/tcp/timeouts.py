@@ -83,6 +83,8 @@ def _next(tcb: Tcb, wait: int, opening: bool, now: int) -> int:
 def _limits(tcb: Tcb, opening: bool) -> tuple[int, int]:
     """Return the bound on retransmissions (0 for none) and the bound in time (R2: MUST-21)."""
     config = tcb.config
+    if not opening and tcb.adopted_timeout > config.r2:
+        return 0, tcb.adopted_timeout  # RFC 5482 4.1: as long as the peer has asked for
     if not opening:
         return config.retries, config.r2
     if tcb.passive:
