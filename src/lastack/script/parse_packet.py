@@ -7,6 +7,8 @@ from lastack.script.model import ANY_SEQ, IcmpSpec, IpSpec, Option, SegmentSpec
 from lastack.script.scan import Scanner
 from lastack.wire.fast_open import EXPERIMENT, MAGIC
 from lastack.wire.segment import (
+    ACCURATE_ECN_0,
+    ACCURATE_ECN_1,
     ACK,
     AE,
     CWR,
@@ -227,8 +229,19 @@ def _option(scanner: Scanner) -> Option:
             return Option(MD5_SIGNATURE, bytes(16), valid=True)
         return Option(MD5_SIGNATURE, _hex(scanner, "a digest"))
     if name == "ECN":
-        scanner.unsupported(f"the TCP option {name}")
+        return _marks(scanner)
     raise scanner.fault("an option (mss, wscale, sackOK, sack, TS, FO, uto, nop, eol or 0x...)")
+
+
+def _marks(scanner: Scanner) -> Option:
+    """Read an AccECN option: `ECN e0b 1 ceb 0 e1b 1`, or e1b first; the last may be left out."""
+    order_1 = scanner.sees("e1b")
+    body = b""
+    for name in ("e1b", "ceb", "e0b") if order_1 else ("e0b", "ceb", "e1b"):
+        if not scanner.takes_word(name):
+            break
+        body += scanner.number("a counter of 24 bits", 0xFFFFFF).to_bytes(3, "big")
+    return Option(ACCURATE_ECN_1 if order_1 else ACCURATE_ECN_0, body)
 
 
 def _cookie(scanner: Scanner) -> bytes:

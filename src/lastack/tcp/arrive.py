@@ -26,7 +26,7 @@ from lastack.tcp.states import (
 from lastack.tcp.tcb import READABLE, URGENT, Tcb, end_with, enter
 from lastack.tcp.text import eighth_check_fin, seventh_process_text
 from lastack.units import NEVER, SECOND
-from lastack.wire.segment import ABSENT, ACK, CWR, ECE, FIN, RST, SYN, URG, Segment
+from lastack.wire.segment import ABSENT, ACK, AE, CWR, ECE, FIN, RST, SYN, URG, Segment
 from lastack.wire.seq import add, between, diff, ge, gt, le, lt
 from lastack.wire.stop import Stop
 
@@ -124,7 +124,11 @@ def first_check_sequence(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
     if not tcb.config.window_in_steps and rcv.room > window and not half_open:
         window = rcv.room  # what there is room for, whatever the peer was told
     if tcb.state is SYN_RECEIVED and _is_repeated_syn(tcb, segment):
-        return None if segment.flags & ACK else Stop.REPEATED_SYN
+        if segment.flags & ACK:
+            return None
+        if not ecn.syn_comes_again(tcb, segment):
+            return _contradicted(tcb, segment, now)
+        return Stop.REPEATED_SYN
     if length == 0:
         good = seq == rcv.nxt if window <= 0 else _inside(seq, rcv.nxt, window)
     elif window <= 0:
@@ -157,11 +161,22 @@ def _is_repeated_syn(tcb: Tcb, segment: Segment) -> bool:
         return True
     if tcb.passive or not (lt(tcb.snd.iss, segment.ack) and le(segment.ack, tcb.snd.nxt)):
         return False
-    segment.flags &= ~(SYN | ECE | CWR)  # on a SYN-ACK they echo no mark
+    segment.flags &= ~(SYN | AE | ECE | CWR)  # on a SYN-ACK they echo no mark
     segment.seq = add(segment.seq, 1)
     # A SYN's window is never scaled (RFC 7323 2.2); one that is open must not look closed.
     segment.window = segment.window >> tcb.snd.scale or min(segment.window, 1)
     return True
+
+
+def _contradicted(tcb: Tcb, segment: Segment, now: int) -> Stop:
+    """The peer has asked for two kinds of ECN feedback: reset it (RFC 9768 3.1.5)."""
+    tcb.syn_owed = False
+    wish_abort(tcb)
+    if tcb.passive:
+        _return_to_listen(tcb, Cause.SYN, segment, now)
+    else:
+        end_with(tcb, Cause.RESET, errno.ECONNRESET, now, segment)
+    return Stop.SYN_IN_WINDOW
 
 
 def _check_timestamp(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
@@ -206,6 +221,8 @@ def _unacceptable(tcb: Tcb, segment: Segment, now: int) -> Stop:
     if segment.flags & RST:
         return Stop.OUT_OF_WINDOW
     rcv = tcb.rcv
+    if segment.flags & SYN and segment.flags & ACK and segment.seq == rcv.irs:
+        ecn.syn_ack_comes_again(tcb, segment)
     end = add(segment.seq, segment.length)
     if segment.length and le(end, rcv.nxt):
         wish_duplicate(tcb, segment.seq, end)

@@ -43,13 +43,73 @@ ACCEPTED: Final[dict[str, Feedback]] = {
 """By Config.ecn: the most that we agree to when a peer asks."""
 
 
+class Counters:
+    """The counters of RFC 9768 3.2, of both half-connections; the initial values are 3.2.1's.
+
+    `received_*` (r.cep, r.e0b, r.ceb, r.e1b) is what has come here: packets marked, and octets by
+    codepoint. `cep`, `ect0`, `ce` and `ect1` (s.cep ...) follow the peer's. All grow without bound;
+    the wire has their low bits.
+    """
+
+    received_cep: int
+    received_ect0: int
+    received_ce: int
+    received_ect1: int
+    cep: int
+    ect0: int
+    ce: int
+    ect1: int
+    syn_came: int
+    """The codepoint of the peer's latest SYN, for our SYN-ACK to tell."""
+    reflected: int
+    """The flags of the pure ACK that is to tell how the SYN-ACK has come, 0 when none is."""
+    unsaid: int
+    """Marks since our last ACK."""
+    was_marked: bool
+    """The packet that came last had CE."""
+    first_data: bool
+    """Our first data, still to go, are to carry an option."""
+    options_off: bool
+    """Options get lost: we send none."""
+    ignore_options: bool
+    """The peer's have been cleared on the way."""
+    deaf: bool
+    """The peer's counters mean nothing."""
+    skip: bool
+    """The ACK at hand has no counter."""
+    delivered_before: int
+    una_before: int
+
+    def __init__(self, syn_came: int, una: int) -> None:
+        self.received_cep = 5
+        self.received_ect0 = 1
+        self.received_ce = 0
+        self.received_ect1 = 1
+        self.cep = 5
+        self.ect0 = 1
+        self.ce = 0
+        self.ect1 = 1
+        self.syn_came = syn_came
+        self.reflected = 0
+        self.unsaid = 0
+        self.was_marked = False
+        self.first_data = False
+        self.options_off = False
+        self.ignore_options = False
+        self.deaf = False
+        self.skip = False
+        self.delivered_before = 1  # our SYN
+        self.una_before = una
+
+
 class Ecn:
     """One connection's state. `ect` is the codepoint that new data carry, NOT_ECT for none.
 
     As the sender: `reducing` from a reduction of the window until what was sent after it is
-    acknowledged (`reduced_at` was SND.NXT then), `cwr_next` until new data have said so, `marked`
-    the octets that the ACK being digested reports as CE-marked for the first time. As the receiver:
-    `echo` from a CE mark until the peer's CWR, `seen` once anything has come with ECT or CE.
+    acknowledged (`reduced_at` was SND.NXT then), `cwr_next` where the next segment of new data has
+    the bit CWR, `marked` the octets that the ACK being digested reports as CE-marked for the first
+    time. As the receiver: `echo` from a CE mark until the peer's CWR, `seen` once anything has come
+    with ECT or CE.
     """
 
     feedback: Feedback
@@ -63,6 +123,12 @@ class Ecn:
     marked: int
     echo: bool
     seen: bool
+    counters: Counters | None
+    """Of accurate feedback alone."""
+    option_size: int
+    """Octets of the AccECN option that is due, 0 when none is."""
+    ack_first: bool
+    """A pure ACK goes before any data: it tells how the SYN-ACK has come."""
     marks_received: int
     """Packets that came with CE."""
     marks_delivered: int
@@ -80,5 +146,8 @@ class Ecn:
         self.marked = 0
         self.echo = False
         self.seen = False
+        self.counters = None
+        self.option_size = 0
+        self.ack_first = False
         self.marks_received = 0
         self.marks_delivered = 0

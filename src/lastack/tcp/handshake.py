@@ -2,7 +2,7 @@
 
 import errno
 
-from lastack.tcp import fast_open, syn
+from lastack.tcp import ecn, fast_open, syn
 from lastack.tcp.acks import sample_echo
 from lastack.tcp.receive import trimmed
 from lastack.tcp.replies import wish_reset
@@ -159,6 +159,7 @@ def our_syn_ack_is_acknowledged(tcb: Tcb, segment: Segment, now: int) -> None:
     tcb.snd.max_wnd = tcb.snd.wnd
     tcb.snd.wl1 = segment.seq
     tcb.snd.wl2 = segment.ack
+    ecn.syn_ack_is_acknowledged(tcb, segment)
     _our_syn_is_acknowledged(tcb, segment, add(tcb.snd.iss, 1), now)
     enter(tcb, Cause.ACK_OF_SYN, now, segment)
     rcv = tcb.rcv

@@ -15,20 +15,36 @@ _TIMESTAMPS: Final = struct.Struct("!BBBBII")
 _BLOCK: Final = struct.Struct("!II")
 
 
-def room_for_data(tcb: Tcb) -> int:
-    """Return the octets of data that fill the next segment, SACK blocks taking theirs."""
-    if not tcb.sack_on or not tcb.rcv.blocks:
+def room_for_data(tcb: Tcb, again: bool = False) -> int:
+    """Return the octets of data that fill the next segment, SACK blocks taking theirs.
+
+    What goes `again` has no AccECN option, which would make it longer than it was.
+    """
+    found = len(tcb.rcv.blocks) if tcb.sack_on else 0
+    ecn_size = 0 if again else tcb.ecn.option_size
+    if not found and not ecn_size:
         return tcb.mss
-    blocks = min(len(tcb.rcv.blocks), most_blocks(tcb))
-    if blocks == 0:
-        return tcb.mss
-    room = tcb.mss - 4 - 8 * blocks
+    if ecn_size:
+        ecn_size = room_for_ecn(tcb, found)
+    room = tcb.mss - ecn_size
+    blocks = min(found, most_blocks(tcb, ecn_size))
+    if blocks:
+        room -= 4 + 8 * blocks
     return room if room > LEAST_MSS else LEAST_MSS
 
 
-def most_blocks(tcb: Tcb) -> int:
-    """Return how many SACK blocks fit beside timestamps and a signature (RFC 2018 3)."""
-    return (36 - (12 if tcb.ts_on else 0) - tcb.signature_room) // 8
+def most_blocks(tcb: Tcb, ecn_size: int = 0) -> int:
+    """Return how many SACK blocks fit beside timestamps, marks and a signature (RFC 2018 3)."""
+    return (36 - (12 if tcb.ts_on else 0) - ecn_size - tcb.signature_room) // 8
+
+
+def room_for_ecn(tcb: Tcb, blocks: int) -> int:
+    """Return the octets that the AccECN option takes, 0 where there is no room for it.
+
+    Two SACK blocks are more important (RFC 9768 3.2.3.3).
+    """
+    size = tcb.ecn.option_size
+    return size if most_blocks(tcb, size) >= min(blocks, 2) else 0
 
 
 def options_of(tcb: Tcb, now: int, duplicate: tuple[int, int] | None, bare: bool = False) -> bytes:
@@ -39,8 +55,14 @@ def options_of(tcb: Tcb, now: int, duplicate: tuple[int, int] | None, bare: bool
     options = b""
     if tcb.ts_on:
         options = _TIMESTAMPS.pack(1, 1, 8, 10, tcb.timestamp(now), tcb.ts_recent)
+    ecn_size = 0
+    if tcb.ecn.option_size and not bare:
+        found = len(tcb.rcv.blocks) if tcb.sack_on else 0
+        ecn_size = room_for_ecn(tcb, found + (1 if duplicate is not None else 0))
+        if ecn_size:
+            options += ecn.option(tcb)
     if not bare and tcb.sack_on and (tcb.rcv.blocks or duplicate is not None):
-        most = most_blocks(tcb)
+        most = most_blocks(tcb, ecn_size)
         if most == 0:
             return options
         blocks = [] if duplicate is None else [duplicate]
@@ -70,8 +92,10 @@ def make(
         # MUST-62: behind the urgent data; MUST-31: as near as 16 bits come to it.
         urgent = min(diff(snd.up, seq), 65535)
     if tcb.ecn.feedback is not NONE:
-        flags |= ecn.flags_of(tcb)
-    if tcb.ts_on or tcb.rcv.blocks or duplicate is not None:
+        pure = not length and not flags & FIN and not tcb.rcv.blocks and duplicate is None
+        flags |= ecn.flags_of(tcb, pure)
+    mss = room_for_data(tcb) if length else 0
+    if tcb.ts_on or tcb.rcv.blocks or duplicate is not None or tcb.ecn.option_size:
         options = options_of(tcb, now, duplicate)
     else:
         options = b""
@@ -83,7 +107,6 @@ def make(
     tcb.timers.delayed_ack = NEVER
     tcb.last_ack_sent = rcv.nxt
     tcb.segments_sent += 1
-    mss = room_for_data(tcb)
     gso_size = 0
     if length > mss:
         gso_size = mss

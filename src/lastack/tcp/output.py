@@ -17,7 +17,7 @@ from lastack.tcp import (
     user_timeout,
 )
 from lastack.tcp.config import UNLIMITED
-from lastack.tcp.ecn_state import NONE
+from lastack.tcp.ecn_state import ACCURATE, NONE
 from lastack.tcp.header import make, options_of, room_for_data
 from lastack.tcp.span import Sent
 from lastack.tcp.states import (
@@ -49,6 +49,9 @@ def next_segment(tcb: Tcb, now: int) -> Segment | None:
         return None if fast_open.syn_waits(tcb) else _synchronize(tcb, now)
     if state is SYN_SENT:
         return None
+    if tcb.ecn.ack_first:
+        tcb.ecn.ack_first = False
+        return _acknowledge(tcb, now)
     segment: Segment | None = None
     if state is not TIME_WAIT and (state is not SYN_RECEIVED or tcb.early):
         if tcb.tail_probe_owed:
@@ -224,7 +227,7 @@ def _again(tcb: Tcb, now: int) -> Segment | None:
     span = sent.spans[index]
     if span.start == snd.iss:
         return _synchronize(tcb, now)
-    mss = room_for_data(tcb)
+    mss = room_for_data(tcb, True)
     flight = sent.in_flight
     room = tcb.window - flight
     if tcb.resend_owed:
@@ -253,6 +256,8 @@ def _again(tcb: Tcb, now: int) -> Segment | None:
 def _resend(tcb: Tcb, span: Sent, now: int) -> Segment:
     """Make the segment of a record that was sent before."""
     snd = tcb.snd
+    if tcb.ecn.feedback is ACCURATE:
+        ecn.goes_again(tcb, span.start)
     tcb.sent.resent(span, now)
     spurious.was_resent(tcb, span.length, now)
     tcb.retransmissions += 1
@@ -267,7 +272,11 @@ def _resend(tcb: Tcb, span: Sent, now: int) -> Segment:
     tcb.tally.bytes_resent += length
     tcb.tally.data_segments_sent += (length + tcb.mss - 1) // tcb.mss
     tcb.sent_at = now
-    return make(tcb, span.start, flags, parts, length, now)
+    due = tcb.ecn.option_size
+    tcb.ecn.option_size = 0
+    segment = make(tcb, span.start, flags, parts, length, now)
+    tcb.ecn.option_size = due
+    return segment
 
 
 def _tail_probe(tcb: Tcb, now: int) -> Segment | None:
@@ -312,6 +321,10 @@ def _more(tcb: Tcb, now: int, probe: bool = False) -> Segment | None:
     n = 0
     if tcb.search is not None and not probe:
         n = mtu_probing.begin_probe(tcb, unsent, flight, now)
+        if n:
+            tcb.ecn.option_size = 0  # it is as long as it is meant to be
+    if unsent and tcb.ecn.feedback is ACCURATE:
+        ecn.data_goes_out(tcb)
     mss = room_for_data(tcb)
     if probe:
         n = min(unsent, mss)

@@ -70,6 +70,9 @@ def options(tcb: Tcb, flags: int, now: int, fast_open: bytes = b"") -> bytes:
         out += b"\x01\x01\x04\x02"
     if scale:
         out += bytes((1, 3, 3, shift))
+    if answers:
+        marks = ecn.syn_ack_option(tcb)
+        out += marks if len(out) + len(marks) <= 40 - tcb.signature_room else b""
     if fast_open and len(out) + len(fast_open) <= 40 - tcb.signature_room:
         out += fast_open + b"\x01" * (-len(fast_open) % 4)
     return out

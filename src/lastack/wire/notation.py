@@ -8,9 +8,10 @@ Flags are letters (S F R P U, `.` for ACK, E for ECE, W for CWR, A for AE; a dig
 three of AccECN together, RFC 9768; `-` for none; reserved bits do not show); then the first
 sequence number, the one behind the data and the octets of data (SYN and FIN are not counted there);
 `win` is the raw 16 bits. Options are mss, wscale, sackOK, sack, TS, uto (the raw 16 bits), FO, md5
-(the digest), ao (KeyID, RNextKeyID and MAC), nop, eol; anything else stands as hexadecimal digits,
-kind and length included: `0xfd04abcd`. Whoever leaves a list short of a whole word gets eol behind
-it. `[ect0]`, `[ect1]` or `[ce]` in front tell the ECN field of the IP header.
+(the digest), ECN (RFC 9768: `ECN e0b 1 ceb 0 e1b 1`, or e1b first, the last left out), ao (KeyID,
+RNextKeyID and MAC), nop, eol; anything else stands as hexadecimal digits, kind and length included:
+`0xfd04abcd`. Whoever leaves a list short of a whole word gets eol behind it. `[ect0]`, `[ect1]` or
+`[ce]` in front tell the ECN field of the IP header.
 
 Numbers are relative to a `Base`; without one they are absolute, as in `repr(segment)`.
 """
@@ -18,6 +19,8 @@ Numbers are relative to a `Base`; without one they are absolute, as in `repr(seg
 from typing import Final
 
 from lastack.wire.segment import (
+    ACCURATE_ECN_0,
+    ACCURATE_ECN_1,
     ACK,
     AE,
     AUTHENTICATION,
@@ -54,7 +57,9 @@ _NUMBER_OPTIONS: Final = {
     "wscale": (WINDOW_SCALE, 1),
     "uto": (USER_TIMEOUT, 2),
 }
-_OPTION_NAMES: Final = "mss, wscale, sackOK, sack, TS, uto, FO, md5, ao, nop, eol or 0x and digits"
+_OPTION_NAMES: Final = (
+    "mss, wscale, sackOK, sack, TS, uto, FO, md5, ECN, ao, nop, eol or 0x and digits"
+)
 
 
 class Base:
@@ -286,6 +291,8 @@ class _Reader:
             return self.sack()
         if name == "TS":
             return self.timestamps()
+        if name == "ECN":
+            return self.marks()
         if name == "FO":
             more = self.at < len(self.text) and self.text[self.at] not in ",>"
             cookie = self.digits("a cookie in hexadecimal digits") if more else b""
@@ -310,6 +317,16 @@ class _Reader:
         if len(body) > 32:
             raise self.unexpected("at most four SACK blocks", self.at)
         return bytes((SACK, 2 + len(body))) + body
+
+    def marks(self) -> bytes:
+        """Read an AccECN option: e0b, ceb and e1b, or the other way round, and a number each."""
+        order_1 = self.text.startswith("e1b", self.at)
+        body = b""
+        for name in ("e1b", "ceb", "e0b") if order_1 else ("e0b", "ceb", "e1b"):
+            if not self.takes(name):
+                break
+            body += self.number("a counter of 24 bits", 0xFFFFFF).to_bytes(3, "big")
+        return bytes((ACCURATE_ECN_1 if order_1 else ACCURATE_ECN_0, 2 + len(body))) + body
 
     def timestamps(self) -> bytes:
         self.expect("val")

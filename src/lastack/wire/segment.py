@@ -31,6 +31,8 @@ MD5_SIGNATURE: Final = 19
 USER_TIMEOUT: Final = 28
 AUTHENTICATION: Final = 29
 FAST_OPEN: Final = 34
+ACCURATE_ECN_0: Final = 172
+ACCURATE_ECN_1: Final = 174
 
 ABSENT: Final = -1
 """The value of an option that a segment does not carry."""
@@ -301,6 +303,13 @@ def _describe_options(options: bytes, ack: int, ts_val: int, ts_ecr: int) -> str
     return ",".join(words)
 
 
+def _describe_marks(option: bytes) -> str:
+    """Return an AccECN option (RFC 9768 3.2.3) in words."""
+    names = ("e0b", "ceb", "e1b") if option[0] == ACCURATE_ECN_0 else ("e1b", "ceb", "e0b")
+    values = [int.from_bytes(option[i : i + 3], "big") for i in range(2, len(option), 3)]
+    return " ".join(["ECN", *[f"{n} {v}" for n, v in zip(names, values, strict=False)]])
+
+
 def _describe_option(kind: int, option: bytes, ack: int, ts_val: int, ts_ecr: int) -> str:
     size = len(option)
     if kind == MAXIMUM_SEGMENT_SIZE and size == 4:
@@ -320,6 +329,8 @@ def _describe_option(kind: int, option: bytes, ack: int, ts_val: int, ts_ecr: in
         return f"TS val {(value - ts_val) & 0xFFFFFFFF} ecr {relative_echo(echo, ts_ecr)}"
     if kind == USER_TIMEOUT and size == 4:
         return f"uto {int.from_bytes(option[2:], 'big')}"
+    if kind in (ACCURATE_ECN_0, ACCURATE_ECN_1) and size in (2, 5, 8, 11):
+        return _describe_marks(option)
     if kind == FAST_OPEN:
         return f"FO {option[2:].hex()}" if size > 2 else "FO"
     if kind == MD5_SIGNATURE and size == 18:
