@@ -108,7 +108,11 @@ def _echo_is_not_ours(tcb: Tcb, segment: Segment, now: int) -> bool:
 def _our_syn_is_acknowledged(tcb: Tcb, segment: Segment, ack: int, now: int) -> None:
     """Our SYN, and what else is before `ack`, has arrived."""
     sent = tcb.sent
-    sent.acknowledged(ack, now)
+    octets = sent.acknowledged(ack, now)
+    # As Linux counts: our SYN is one, with the data that it carried.
+    tcb.tally.segments_delivered += 1
+    if tcb.passive:
+        tcb.tally.acknowledged(octets - 1, tcb.mss, False)
     tcb.bytes_acked += diff(ack, tcb.snd.iss) - 1
     tcb.snd.advance(ack)
     if sent.rtt >= 0 and not sent.resent_acked:
