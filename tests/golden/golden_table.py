@@ -37,7 +37,7 @@ QUEUES = (20, 200)
 HEAD = f"""\
 What each congestion controller, with the loss recovery of its preset, makes of a path.
 
-One transfer of {OCTETS:,} octets from host to host in virtual time; the path has {RATE // 10**6} Mbit/s.
+One transfer of {OCTETS:,} octets from host to host in virtual time, at {RATE // 10**6} Mbit/s.
 A line has the loss by chance (both ways) and the round-trip time, a column how many of the
 packets are held back by up to half a round-trip time (late), and how many the queue takes. A cell
 has, in this order:

@@ -19,9 +19,11 @@ def tell_controller(tcb: Tcb, said: Acked, prior: int, delivered: int, now: int)
     recovery, controller, sent = tcb.recovery, tcb.controller, tcb.sent
     if recovery is None or controller is None:
         return
-    # Only what moves SND.UNA opens the window (RFC 5681 3.1): SACK blocks alone do not, nor does
-    # anything in the round in which it was reduced for a mark (RFC 3168 6.1.2).
-    limited = _cwnd_limited(tcb, said, prior) and said.acked > 0 and not tcb.ecn.reducing
+    # Only what moves SND.UNA opens the window (RFC 5681 3.1): SACK blocks alone do not, unless the
+    # path is known to reorder, nor does anything in the round in which it was reduced for a mark
+    # (RFC 3168 6.1.2).
+    forward = said.acked > 0 or (delivered > 0 and recovery.reordering > tcb.config.duplicate_acks)
+    limited = _cwnd_limited(tcb, said, prior) and forward and not tcb.ecn.reducing
     lost = sent.lost_total - tcb.lost_told
     tcb.lost_told = sent.lost_total
     if delivered <= 0 and not said.acked and not lost and not tcb.ecn.marked:
