@@ -111,7 +111,8 @@ def time_wait_segment(entry: TimeWait, segment: Segment, now: int, config: Confi
             _challenge(entry, now, config)  # RFC 5961 3.2
             return Stop.RST_NOT_EXACT
         return Stop.RESET
-    if flags & SYN and not flags & ACK and config.reuse_time_wait and _is_newer(entry, segment):
+    opens = flags & SYN and not flags & ACK and config.reuse_time_wait
+    if opens and _is_newer(entry, segment, config):
         return None
     if config.time_wait_needs_ack and (config.reuse_time_wait or not flags & SYN):
         return _needs_ack(entry, segment, now, config)
@@ -160,12 +161,15 @@ def _inside(entry: TimeWait, seq: int) -> bool:
     return 0 <= offset < max(entry.room, 1)
 
 
-def _is_newer(entry: TimeWait, segment: Segment) -> bool:
+def _is_newer(entry: TimeWait, segment: Segment, config: Config) -> bool:
     """Is this SYN surely later than anything of the old connection (RFC 6191 2, RFC 9293 3.6.1)?
 
-    With timestamps a number that is not later will do (SHLD-4).
+    With timestamps a number that is not later will do (SHLD-4): those of the new connection tell
+    its segments from any of the old one's, which had smaller ones or none.
     """
-    if entry.ts_on and segment.ts_val != ABSENT:
+    if config.timestamps and segment.ts_val != ABSENT:
+        if not entry.ts_on:
+            return True
         if segment.ts_val == entry.ts_recent:
             return gt(segment.seq, entry.rcv_nxt)
         return gt(segment.ts_val, entry.ts_recent)
