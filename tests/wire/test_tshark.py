@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from lastack.wire.address import Endpoint
+from lastack.wire.ao import AoKey, AoSigner
 from lastack.wire.capture import INBOUND, OUTBOUND, CaptureWriter
 from lastack.wire.checksum import finish, pseudo_sum, split, transport_checksum
 from lastack.wire.icmp import IcmpKind, encode_icmp6, error4, error6
 from lastack.wire.ip4 import encode_ip4, encode_source_route
 from lastack.wire.ip6 import FRAGMENT, encode_fragment_header, encode_ip6
-from lastack.wire.notation import parse_segment
+from lastack.wire.notation import format_segment, parse_segment
 from lastack.wire.packet import CHECKSUM_OWED, Packet
+from lastack.wire.signing import Md5Signer
 
 A4, B4 = bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2))
 A6, B6 = b"\xfd" + bytes(14) + b"\1", b"\xfd" + bytes(14) + b"\2"
@@ -61,6 +64,24 @@ def test_segments_are_read_by_others_as_they_were_meant(version: int, tmp_path: 
         assert int(length) == segment.length
         assert options == segment.options.hex()
         assert int(urgent) == segment.urgent
+
+
+def test_signatures_are_read_by_others_as_they_were_meant(tmp_path: Path) -> None:
+    """TCP-MD5 and TCP-AO: where the option stands, its IDs, its code (RFC 2385, RFC 5925 2.2)."""
+    here, there = Endpoint(A4, 1000), Endpoint(B4, 80)
+    ao = AoSigner(here, there, (AoKey(B4, b"secret", 61, 84),), 7, False)
+    md5 = Md5Signer(A4, B4, b"secret", True)
+    lines = []
+    for signer in (ao, md5):
+        segment = parse_segment("P. 9:19(10) ack 2 win 5 <nop,nop,TS val 1 ecr 2>", None, 1000, 80)
+        signer.sign(segment)
+        lines.append(format_segment(segment))
+    names = ("tcp.options.ao.keyid", "tcp.options.ao.rnextkeyid", "tcp.options.ao.mac")
+    names = (*names, "tcp.options.md5.digest", "tcp.options.timestamp.tsval", "tcp.checksum.status")
+    got = tshark(tmp_path, [packet(4, line) for line in lines], *names)
+    code, digest = (parse_segment(line).options for line in lines)
+    assert got[0] == ["61", "84", code[4:16].hex(), "", "1", "1"]
+    assert got[1] == ["", "", "", digest[16:32].hex(), "1", "1"]
 
 
 @pytest.mark.parametrize("version", [4, 6])

@@ -128,10 +128,16 @@ def getsockopt(those: Descriptors, call: Call) -> Attempt:
     return attempt
 
 
+def _nothing() -> int:
+    return 0
+
+
 def setsockopt(those: Descriptors, call: Call) -> Attempt:
     """Set an option."""
-    level, name = number(argument(call, 1)), number(argument(call, 2))
     given = argument(call, 3)
+    if isinstance(given, Struct) and given.fields.get("function_set_name") == b"freebsd":
+        return _nothing  # FreeBSD's TCP_FUNCTION_BLK, and its own TCP is what we are like
+    level, name = number(argument(call, 1)), number(argument(call, 2))
     value: int | bytes
     if isinstance(given, bytes):
         value = given
