@@ -329,7 +329,8 @@ class Calls(Descriptors):
     def _wait_to_write(self, handle: Handle) -> Exception:
         """Return what makes a blocking call wait until it can send."""
         connection = handle.socket.connection
-        self.stage.writer_waits = connection is not None and connection.state is SYN_SENT
+        if connection is not None and connection.state is SYN_SENT:
+            self.stage.writer = connection
         return Wait()
 
     def _destination(self, call: Call) -> Endpoint | None:

@@ -10,6 +10,7 @@ from lastack.script.verdict import Mismatch
 from lastack.stack.routes import Interface
 from lastack.stack.stack import Stack
 from lastack.tcp.config import Config
+from lastack.tcp.connection import Connection
 from lastack.units import NEVER, SECOND
 from lastack.wire.packet import Packet
 from lastack.wire.stop import Stop
@@ -22,11 +23,11 @@ _STANDING_STILL: Final = 10_000
 class StackScene(Scene):
     """A scene with a stack of ours. `clock` is the stack's own time.
 
-    `writer_waits` says that a blocking call has octets to send as soon as that can be.
+    `writer` is a connection that a blocking call waits for, to send on it at once.
     """
 
     stack: Stack
-    writer_waits: bool = False
+    writer: Connection | None = None
 
     @property
     @abstractmethod
@@ -84,12 +85,13 @@ class Stage(StackScene):
     def settle(self) -> None:
         """Pull what the stack wants to send, and tell that something may have changed.
 
-        A writer who waits is told first: what it writes takes the ACK along, as in kernels.
+        A writer who waits is told first, where nothing is to be sent again: what it writes takes
+        the ACK along, as in kernels.
         """
-        if self.writer_waits:
-            self.writer_waits = False
-            if self.on_change is not None:
-                self.on_change()
+        writer = self.writer
+        if writer is not None and not writer.tcb.sent.lost and self.on_change is not None:
+            self.writer = None
+            self.on_change()
         while True:
             while True:
                 packet = self.stack.next_packet(self.clock)

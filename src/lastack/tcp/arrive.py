@@ -161,6 +161,8 @@ def _is_repeated_syn(tcb: Tcb, segment: Segment) -> bool:
         return True
     if tcb.passive or not (lt(tcb.snd.iss, segment.ack) and le(segment.ack, tcb.snd.nxt)):
         return False
+    if tcb.config.crossing_syn_is_duplicate:
+        wish_duplicate(tcb, segment.seq, add(segment.seq, 1))
     segment.flags &= ~(SYN | AE | ECE | CWR)  # on a SYN-ACK they echo no mark
     segment.seq = add(segment.seq, 1)
     # A SYN's window is never scaled (RFC 7323 2.2); one that is open must not look closed.

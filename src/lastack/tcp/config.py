@@ -381,6 +381,7 @@ _LINUX: Final = Config(
     fast_open_refused_for=0,
     fast_open_blackhole_timeout=0,
     keep_reset_children=True,
+    crossing_syn_is_duplicate=True,
     soft_errors_end_opening=True,
     echo_in_syn_ack_checked=True,
     path_bounds_offer=True,

@@ -40,6 +40,12 @@ def data_of_syn(tcb: Tcb) -> tuple[Part, ...]:
     return buffer.take(0, part.carried)
 
 
+def ends_data_of_syn(tcb: Tcb, end: int) -> bool:
+    """Return whether the data of our SYN, which its user had sent in one go, ends here."""
+    part = tcb.fast_open
+    return part is not None and part.carried > 0 and end == add(tcb.snd.iss, 1 + part.carried)
+
+
 def data_of_syn_arrives(tcb: Tcb, segment: Segment) -> None:
     """LISTEN, a SYN with a good cookie: its data is the user's at once (4.2.2).
 

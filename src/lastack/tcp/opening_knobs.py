@@ -55,3 +55,6 @@ class OpeningKnobs:
     keep_reset_children: bool = False
     """A connection that is reset before it was accepted can be accepted all the same, and what had
     come be read, as in Linux."""
+    crossing_syn_is_duplicate: bool = False
+    """The SYN-ACK of a simultaneous open is acknowledged, its SYN as something that had come, as in
+    Linux; RFC 9293 3.10.7.4 asks for no answer."""

@@ -266,7 +266,8 @@ def _resend(tcb: Tcb, span: Sent, now: int) -> Segment:
     if snd.fin_sent and gt(span.end, snd.end):
         length -= 1
         flags |= FIN
-    if length and (span.end == snd.end or snd.buffer.ends_record(snd.offset(span.end))):
+    ends = span.end == snd.end or snd.buffer.ends_record(snd.offset(span.end))
+    if length and (ends or fast_open.ends_data_of_syn(tcb, span.end)):
         flags |= PSH
     parts = snd.buffer.take(snd.offset(span.start), length) if length else _NO_PARTS
     tcb.tally.bytes_resent += length

@@ -4,6 +4,7 @@ Errors of the user are `OSError`s with the errno that the kernel's sockets would
 """
 
 import errno
+from typing import Final
 
 from lastack.errors import error_for
 from lastack.tcp import autotune
@@ -24,6 +25,9 @@ from lastack.tcp.states import (
 from lastack.tcp.tcb import READABLE, Tcb, end_with, enter
 from lastack.units import NEVER
 from lastack.wire.seq import diff, lt
+
+_PLENTY: Final = 0x7FFF
+"""Octets of window with which a peer has enough to do."""
 
 
 def open_active(tcb: Tcb, now: int) -> None:
@@ -159,6 +163,12 @@ def receive(tcb: Tcb, limit: int, now: int, peek: bool) -> bytes:
 
 
 def _wants_window(tcb: Tcb) -> bool:
+    """Return whether the peer may still send, and does not know enough of what there is room for.
+
+    That a SYN-ACK's window, which is never scaled, was less than that is not worth a segment.
+    """
+    if tcb.segments_sent - tcb.retransmissions <= 1 and tcb.rcv.wnd > _PLENTY:
+        return False
     return tcb.state is ESTABLISHED or tcb.state is FIN_WAIT_1 or tcb.state is FIN_WAIT_2
 
 
