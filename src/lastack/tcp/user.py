@@ -165,9 +165,10 @@ def receive(tcb: Tcb, limit: int, now: int, peek: bool) -> bytes:
 def _wants_window(tcb: Tcb) -> bool:
     """Return whether the peer may still send, and does not know enough of what there is room for.
 
-    That a SYN-ACK's window, which is never scaled, was less than that is not worth a segment.
+    That the window of an early child's SYN-ACK, which is never scaled, was less than that is not
+    worth a segment.
     """
-    if tcb.segments_sent - tcb.retransmissions <= 1 and tcb.rcv.wnd > _PLENTY:
+    if tcb.early and tcb.segments_sent - tcb.retransmissions <= 1 and tcb.rcv.wnd > _PLENTY:
         return False
     return tcb.state is ESTABLISHED or tcb.state is FIN_WAIT_1 or tcb.state is FIN_WAIT_2
 
