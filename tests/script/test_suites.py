@@ -39,10 +39,10 @@ def counts(root: Path, settings: Settings) -> Counter[Verdict]:
 def test_the_suite_of_freebsd(settings: Settings) -> None:
     """docs/conformance.md: what passes stays so, what fails is known."""
     found = counts(checkout("state-event-engine"), settings)
-    assert found[Verdict.PASSED] >= 913 and found[Verdict.FAILED] <= 3
+    assert found[Verdict.PASSED] >= 1095 and found[Verdict.FAILED] <= 5
 
 
 def test_the_suite_of_google() -> None:
     """The same, with the preset `linux`."""
     found = counts(checkout("ts_recent"), Settings("linux", DEFINED))
-    assert found[Verdict.PASSED] >= 35
+    assert found[Verdict.PASSED] >= 128

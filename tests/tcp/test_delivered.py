@@ -1,4 +1,4 @@
-"""Segments that the peer has said to have: tcpi_delivered counts our SYN among them, as Linux does."""
+"""Segments that the peer is said to have: our SYN is one of them, as in Linux (tcpi_delivered)."""
 
 from peer import PLAIN, Peer, established
 

@@ -117,6 +117,8 @@ class Config(OpeningKnobs):
     options (FreeBSD's rexmit_drop_options); 0 is never."""
     syn_data: bool = True
     """Keep data that rides on a SYN until the connection is established (RFC 9293 3.4)."""
+    crossing_syn_data: bool = True
+    """The same for a SYN that crosses ours."""
     ttl: int = 64
     """RFC 9293 3.9.2, MUST-49."""
     udp_remote_port: int = 0
@@ -372,6 +374,7 @@ _LINUX: Final = Config(
     icmp_aborts_synchronized=False,
     require_timestamps=False,
     syn_data=False,
+    crossing_syn_data=False,
     probe_with_data=False,
     user_timeout_bounds_probing=True,
     nagle_minshall=True,

@@ -82,7 +82,7 @@ def arrives_in_syn_sent(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
     if not acceptable:
         # Simultaneous open (MUST-10): our SYN goes again, now as a SYN-ACK.
         tcb.syn_owed = True
-        if tcb.config.syn_data and 0 < segment.length <= min(tcb.rcv.room, 65535):
+        if tcb.config.crossing_syn_data and 0 < segment.length <= min(tcb.rcv.room, 65535):
             # Text is queued until the connection is established.
             data = trimmed(segment.parts, 0, segment.length)
             tcb.rcv.keep(tcb.rcv.nxt, data, tcb.config.reassembly_blocks)
