@@ -1,11 +1,16 @@
 """TCP-AO (RFC 5925) end to end: two hosts, bad wires, keys that change, forgers."""
 
+import errno
+
 import pytest
 from tests.sim.ends import assert_delivered, assert_nothing_left, octets
 from tests.stack.two_stacks import LEFT, RIGHT, STRICT, TwoStacks, at, carried, segment_in
 
 from lastack.sim.pair import TwoHosts
 from lastack.sim.talk import Conversation
+from lastack.stack.options import IPPROTO_TCP, TCP_AO_ADD_KEY, TCP_AO_DEL_KEY
+from lastack.stack.signing_options import pack_ao, pack_ao_del
+from lastack.stack.sockets import TcpSocket
 from lastack.stack.stack import Stack
 from lastack.tcp.config import Config
 from lastack.tcp.connection import Connection
@@ -280,3 +285,43 @@ def test_where_a_peer_has_keys_of_both_kinds_it_is_tcp_ao() -> None:
     world = two(both)
     left, _, _ = world.connect()
     assert isinstance(world.left.signer_of(left), AoSigner) and left.state is ESTABLISHED
+
+
+def test_the_socket_options_take_the_kernels_structures() -> None:
+    """TCP_AO_ADD_KEY and TCP_AO_DEL_KEY: a key joins, is asked for, and the old one goes."""
+    world = TwoStacks()
+
+    def change(socket: TcpSocket, name: int, value: bytes) -> None:
+        socket.setsockopt(world.now, IPPROTO_TCP, name, value)
+
+    listening = TcpSocket(world.right)
+    listening.bind(world.now, at(RIGHT, 179))
+    change(listening, TCP_AO_ADD_KEY, pack_ao(key(LEFT, 2, 1)))
+    listening.listen(world.now, 8)
+    client = TcpSocket(world.left)
+    change(client, TCP_AO_ADD_KEY, pack_ao(key(RIGHT, 1, 2)))
+    client.connect_ex(world.now, at(RIGHT, 179))
+    world.run()
+    server, _ = listening.accept(world.now)
+    change(server, TCP_AO_ADD_KEY, pack_ao(key(LEFT, 4, 3, b"new")))
+    change(client, TCP_AO_ADD_KEY, pack_ao(key(RIGHT, 3, 4, b"new"), first=True))
+    client.send(world.now, b"one")
+    world.run()
+    server.send(world.now, b"two")
+    world.run()
+    assert server.recv(world.now, 10) == b"one" and client.recv(world.now, 10) == b"two"
+    assert client.connection is not None
+    assert signer(world.left, client.connection).heard_id == 4
+    change(server, TCP_AO_DEL_KEY, pack_ao_del(pack_address(LEFT), 2, 1))
+    assert server.getsockopt(world.now, IPPROTO_TCP, TCP_AO_ADD_KEY) == 1
+    good = pack_ao(key(RIGHT, 9, 9))
+    for name, value, number in (
+        (TCP_AO_ADD_KEY, good[:100], errno.EINVAL),
+        (TCP_AO_ADD_KEY, pack_ao(key(RIGHT, 1, 7)), errno.EEXIST),
+        (TCP_AO_ADD_KEY, good[:128] + b"x" * 64 + good[192:], errno.ENOENT),
+        (TCP_AO_DEL_KEY, pack_ao_del(pack_address(RIGHT), 7, 7), errno.ENOENT),
+        (TCP_AO_DEL_KEY, b"", errno.EINVAL),
+    ):
+        with pytest.raises(OSError) as caught:
+            change(client, name, value)
+        assert caught.value.errno == number

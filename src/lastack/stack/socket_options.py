@@ -8,7 +8,7 @@ from lastack.stack import options as o
 from lastack.stack.more_options import MORE_ROWS, Getter, Setter
 from lastack.stack.opening_options import OPENING_ROWS
 from lastack.stack.option_base import SocketOptions, Value, number_in
-from lastack.stack.signing_options import with_md5_key
+from lastack.stack.signing_options import with_ao_key, with_md5_key, without_ao_key
 from lastack.stack.tcp_info import pack_idle_info, pack_info
 from lastack.tcp.congestion import controller_class
 from lastack.tcp.states import CLOSED, SYN_SENT
@@ -209,10 +209,26 @@ def _set_md5(socket: SocketOptions, value: Value, now: int) -> None:
         socket.change(with_md5_key(config, value, False), now)
 
 
-def _set_md5_prefix(socket: SocketOptions, value: Value, now: int) -> None:
+def _get_ao(socket: SocketOptions, now: int) -> Value:
+    return len(socket.current().ao_keys)
+
+
+def _add_ao_key(socket: SocketOptions, value: Value, now: int) -> None:
+    socket.change(with_ao_key(socket.current(), _octets(value)), now)
+
+
+def _delete_ao_key(socket: SocketOptions, value: Value, now: int) -> None:
+    socket.change(without_ao_key(socket.current(), _octets(value)), now)
+
+
+def _octets(value: Value) -> bytes:
     if isinstance(value, int):
-        raise error_for(errno.EINVAL, "not a struct tcp_md5sig")
-    socket.change(with_md5_key(socket.current(), value, True), now)
+        raise error_for(errno.EINVAL, "not a structure")
+    return value
+
+
+def _set_md5_prefix(socket: SocketOptions, value: Value, now: int) -> None:
+    socket.change(with_md5_key(socket.current(), _octets(value), True), now)
 
 
 def _get_udp_port(socket: SocketOptions, now: int) -> Value:
@@ -249,6 +265,8 @@ ROWS: Final[dict[tuple[int, int], tuple[Getter, Setter | None]]] = {
     (o.IPPROTO_TCP, o.TCP_INFO): (_get_info, None),
     (o.IPPROTO_TCP, o.TCP_MD5SIG): (_get_md5, _set_md5),
     (o.IPPROTO_TCP, o.TCP_MD5SIG_EXT): (_get_md5, _set_md5_prefix),
+    (o.IPPROTO_TCP, o.TCP_AO_ADD_KEY): (_get_ao, _add_ao_key),
+    (o.IPPROTO_TCP, o.TCP_AO_DEL_KEY): (_get_ao, _delete_ao_key),
     (o.IPPROTO_TCP, o.TCP_REMOTE_UDP_ENCAPS_PORT): (_get_udp_port, _set_udp_port),
     (o.IPPROTO_TCP, o.TCP_CONGESTION): (_get_congestion, _set_congestion),
     **MORE_ROWS,
