@@ -6,6 +6,7 @@ socket; packetdrill, which cannot, is played a copy of the suite whose profile p
 on the routes instead.
 """
 
+import re
 import subprocess
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,7 @@ _ADDRESSES: Final = (
     "--remote_ip=192.0.2.1",
 )
 """For scripts that name none; the cookies above are those of these addresses."""
+_DISAGREE: Final = "\nThe two programs disagree about:\n"
 _TRIES: Final = 3
 """A script counts as passed if it passes once: timing suffers from what else the machine does."""
 _AT_ONCE: Final = 2
@@ -135,14 +137,16 @@ def kernel_section(root: Path, packetdrill: Path | None, release: str) -> str:
     parts = [f"## Google: what the kernel fails ({release})\n"]
     parts.append(f"`--against kernel` fails {len(both)}{second}:\n")
     parts += [f"- `{one.name}`:{_where(one.ours)}" for one in both]
-    for title, some in (
-        ("\nThe two programs disagree about:\n", one_only),
-        ("\nNot played by ours:\n", skipped),
-    ):
-        if some:
+    for title, some in ((_DISAGREE, one_only), ("\nNot played by ours:\n", skipped)):
+        if some or title is _DISAGREE:
             parts.append(title)
             parts += [f"- `{one.name}`:{_where(one.ours)}{_said(one.theirs)}" for one in some]
     return "\n".join(parts) + "\n"
+
+
+def failed_by_kernel(section: str) -> list[str]:
+    """The scripts that such a part of the page says the kernel fails."""
+    return re.findall(r"^- `([^`]+)`", section.partition(_DISAGREE)[0], re.MULTILINE)
 
 
 def _where(outcome: Outcome) -> str:
