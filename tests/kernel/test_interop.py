@@ -9,8 +9,10 @@ from beside_kernel import Beside, kernel_socket
 from by_hand import KERNEL_V4, KERNEL_V6, OURS_V4, OURS_V6
 
 from lastack.link.tun import TunLink
+from lastack.stack.options import IP_MTU_DISCOVER
 from lastack.tcp.config import Config, preset
 from lastack.units import MS
+from lastack.wire.packet import Packet
 
 DeviceMaker = Callable[..., TunLink]
 LINUX = preset("linux")
@@ -123,3 +125,40 @@ def test_a_kernel_without_options_is_served(device: DeviceMaker, namespace: obje
     for version in (4, 6):
         carries(beside, version, True)
         carries(beside, version, False)
+
+
+@pytest.mark.parametrize("mode", range(6))
+def test_who_may_fragment_is_said_alike(device: DeviceMaker, mode: int) -> None:
+    """IP_MTU_DISCOVER: the kernel's Don't Fragment bit in each mode, and ours."""
+    beside = Beside(device(), LINUX)
+    listener = beside.listens(PORT)
+    kernel = kernel_socket()
+    kernel.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, mode)
+    assert kernel.connect_ex((OURS_V4, PORT)) in (0, 115)
+    connection = beside.accepts(listener)
+    beside.stack.reconfigure(
+        connection, connection.config.replace(path_mtu_discovery=mode), beside.now
+    )
+    heard: list[bool] = []
+    said: list[bool] = []
+
+    def hears(packet: Packet) -> bool:
+        heard.append(fixed(packet))
+        return True
+
+    def says(packet: Packet) -> bool:
+        said.append(fixed(packet))
+        return True
+
+    beside.link.predicate_in, beside.link.predicate_out = hears, says
+    kernel.send(b"x")
+    beside.sends(connection, b"y")
+    assert beside.receives(connection, 1) == b"x"
+    beside.quiet()
+    assert set(heard) == set(said) == {1 <= mode <= 2}
+    kernel.close()
+
+
+def fixed(packet: Packet) -> bool:
+    """Return whether a packet must not be fragmented."""
+    return bool(packet.data[packet.start + 6] & 0x40)

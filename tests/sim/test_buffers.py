@@ -126,6 +126,29 @@ def test_a_buffer_that_the_user_has_set_does_not_grow() -> None:
     assert client.connection.unacknowledged <= 80_000 + 65_536
 
 
+def test_the_options_read_what_the_buffers_have_become() -> None:
+    """As in Linux: 16384 and 131072 to begin with, 87040 for ten segments."""
+    pair = TwoHosts(delay=20 * MS, rate=30_000_000, config=LINUX, keep=False)
+    fresh = TcpSocket(pair.left)
+    assert fresh.getsockopt(0, o.SOL_SOCKET, o.SO_SNDBUF) == 16384
+    assert fresh.getsockopt(0, o.SOL_SOCKET, o.SO_RCVBUF) == 131072
+    stream = Stream(pair)
+    for connection, name, first in (
+        (stream.client, o.SO_SNDBUF, 87040),
+        (stream.server, o.SO_RCVBUF, 131072),
+    ):
+        fresh.connection = connection
+        assert fresh.getsockopt(pair.now, o.SOL_SOCKET, name) == first
+    stream.flows(2 * SECOND)
+    for connection, name, first in (
+        (stream.client, o.SO_SNDBUF, 87040),
+        (stream.server, o.SO_RCVBUF, 131072),
+    ):
+        fresh.connection = connection
+        grown = fresh.getsockopt(pair.now, o.SOL_SOCKET, name)
+        assert isinstance(grown, int) and grown > first
+
+
 def test_fixed_buffers_are_the_default() -> None:
     """The preset `rfc`: what is configured is what there is."""
     pair = TwoHosts(delay=20 * MS, rate=50_000_000, keep=False, config=Config(strict=True))

@@ -10,6 +10,7 @@ from lastack.stack.demux import key_of
 from lastack.stack.messages import SOF_TIMESTAMPING_OPT_ID, watch
 from lastack.stack.on_path import look_at_path
 from lastack.stack.option_base import SocketOptions, Value, number_in
+from lastack.tcp.autotune import send_limit
 from lastack.tcp.config import UNLIMITED
 from lastack.tcp.states import CLOSED
 from lastack.units import MS, NEVER
@@ -17,6 +18,24 @@ from lastack.units import MS, NEVER
 _LEAST_CLAMP: Final = 1152
 """Half of Linux's smallest receive buffer."""
 _HOPS: Final = 64
+
+
+def _get_send_buffer(socket: SocketOptions, now: int) -> Value:
+    """Return what was asked for (in Linux twice that), or what it has grown to since."""
+    config, connection = socket.current(), socket.connection
+    asked = 2 * config.send_buffer if config.double_buffers else config.send_buffer
+    if connection is None or not config.send_most:
+        return asked
+    return max(asked, send_limit(connection.tcb, asked))
+
+
+def _get_receive_buffer(socket: SocketOptions, now: int) -> Value:
+    """Return what was asked for (in Linux twice that), or what it has grown to since."""
+    config, connection = socket.current(), socket.connection
+    size = config.receive_buffer
+    if connection is not None and config.receive_most:
+        size = connection.tcb.rcv.capacity
+    return 2 * size if config.double_buffers else size
 
 
 def _get_reuse_port(socket: SocketOptions, now: int) -> Value:
@@ -169,6 +188,8 @@ Getter = Callable[[SocketOptions, int], Value]
 Setter = Callable[[SocketOptions, Value, int], None]
 
 MORE_ROWS: Final[dict[tuple[int, int], tuple[Getter, Setter | None]]] = {
+    (o.SOL_SOCKET, o.SO_SNDBUF): (_get_send_buffer, None),
+    (o.SOL_SOCKET, o.SO_RCVBUF): (_get_receive_buffer, None),
     (o.SOL_SOCKET, o.SO_REUSEPORT): (_get_reuse_port, _set_reuse_port),
     (o.SOL_SOCKET, o.SO_RCVLOWAT): (_get_read_low_water, _set_read_low_water),
     (o.SOL_SOCKET, o.SO_SNDLOWAT): (_get_write_low_water, None),

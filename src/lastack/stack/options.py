@@ -134,8 +134,6 @@ class Knob:
     def read(self, config: Config) -> int:
         """Return the option's value."""
         value = int(getattr(config, self.field))
-        if config.double_buffers and self.field in _BUFFERS:
-            return 2 * value
         if self.negated:
             return 0 if value else 1
         return value // self.unit

@@ -20,13 +20,13 @@ _LONGEST_LINGER2: Final = 120
 
 def get_option(socket: SocketOptions, level: int, name: int, now: int) -> Value:
     """Return an option's value; ENOPROTOOPT for one that there is not."""
-    knob = o.KNOBS.get((level, name))
-    if knob is not None:
-        return knob.read(socket.current())
     row = ROWS.get((level, name))
-    if row is None:
+    if row is not None:
+        return row[0](socket, now)
+    knob = o.KNOBS.get((level, name))
+    if knob is None:
         raise error_for(errno.ENOPROTOOPT, f"level {level}, option {name}")
-    return row[0](socket, now)
+    return knob.read(socket.current())
 
 
 def set_option(socket: SocketOptions, level: int, name: int, value: Value, now: int) -> None:
