@@ -352,6 +352,18 @@ def test_a_bottleneck_is_filled(controller: str) -> None:
     assert megabits(pair) > 15
 
 
+def test_classic_hystart_leaves_slow_start_with_the_path_filled() -> None:
+    """As Linux does: its own bursts of half a window are no queue, wherever in one it passes 16."""
+    config = Config(strict=True, congestion="cubic", classic_hystart=True, initial_window=10)
+    config = config.replace(slow_start_segments=0, receive_buffer=4 << 20, quick_acks=16)
+    pair = TwoHosts(config=config, delay=50 * MS, rate=20_000_000, queue=167, keep=False)
+    conversation = Conversation(pair, bytes(6_000_000))
+    pair.run(2 * SECOND)
+    controller = conversation.left.connection.tcb.controller
+    assert controller is not None and controller.ssthresh < 1 << 40
+    assert controller.ssthresh * 8 * SECOND > 20_000_000 * 100 * MS
+
+
 def test_bbr_keeps_going_where_packets_are_lost_by_chance() -> None:
     """draft-ietf-ccwg-bbr 5.5.10.2: less than two percent is not too much."""
     bbr, _ = bulk("bbr", queue=67, loss=0.005)

@@ -126,13 +126,15 @@ class ClassicHyStart(SlowStartExit):
         if sample.rtt < 0:
             return
         self.least = min(self.least, max(sample.rtt, 1))
-        if cwnd < CLASSIC_LEAST_WINDOW * mss:
-            return
         now = sample.now
+        # Rounds are counted from the first one on: one that began when the window had become large
+        # enough would begin in the middle of a train, where delays are those of our own burst.
         if self.rounds.is_over(sample):
             self.began = self.last_ack = now
             self.current = NEVER
             self.samples = 0
+        if cwnd < CLASSIC_LEAST_WINDOW * mss:
+            return
         if now - self.last_ack <= TRAIN_GAP:
             self.last_ack = now
             bound = self.least + self._burst_time(sample, cwnd)
