@@ -21,7 +21,7 @@ from lastack.tcp.ecn_state import (
     Counters,
     Ecn,
 )
-from lastack.tcp.recovery import Phase
+from lastack.tcp.recovery import Phase, Reduction
 from lastack.tcp.tcb import Tcb
 from lastack.wire.segment import AE, CWR, ECE, Segment
 from lastack.wire.seq import gt
@@ -200,16 +200,16 @@ def listen(tcb: Tcb, segment: Segment, prior: int, delivered: int, now: int) -> 
     `prior` octets were in flight before it, `delivered` is what it newly acknowledges in any way.
     """
     ecn = tcb.ecn
-    ecn.marked = 0
     if ecn.reducing and gt(tcb.snd.una, ecn.reduced_at):
         ecn.reducing = False
+        _reduction_over(tcb)
     if ecn.counters is not None:
         before = ecn.marks_delivered
-        ecn.marked = accurate.listen(tcb, ecn.counters, segment, delivered)
+        ecn.marked += accurate.listen(tcb, ecn.counters, segment, delivered)
         if ecn.marks_delivered == before:
             return
     elif segment.flags & ECE:
-        ecn.marked = delivered
+        ecn.marked += delivered
         ecn.marks_delivered += (delivered + tcb.mss - 1) // tcb.mss
     else:
         return
@@ -218,6 +218,15 @@ def listen(tcb: Tcb, segment: Segment, prior: int, delivered: int, now: int) -> 
         return
     controller.on_ecn(prior, now)
     reduced(tcb)
+    if tcb.config.prr and not controller.bounds_recovery:
+        recovery.reduction = Reduction(controller.ssthresh, prior, tcb.sent.transmitted)
+
+
+def _reduction_over(tcb: Tcb) -> None:
+    """The window has come down without a loss: from here on it is the controller's again."""
+    recovery = tcb.recovery
+    if recovery is not None and recovery.phase is Phase.OPEN:
+        recovery.reduction = None
 
 
 def reduced(tcb: Tcb) -> None:

@@ -40,6 +40,7 @@ def tell_controller(tcb: Tcb, said: Acked, prior: int, delivered: int, now: int)
         recovery.phase is Phase.RECOVERY,
     )
     sample.ecn = tcb.ecn.marked
+    tcb.ecn.marked = 0
     sample.srtt = tcb.rtt.srtt
     sample.lost = lost
     _measure_rate(tcb, sample)
