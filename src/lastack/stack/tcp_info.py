@@ -181,7 +181,15 @@ def _of_time(info: ConnectionInfo) -> dict[str, int]:
 
 
 def _of_marks(info: ConnectionInfo) -> dict[str, int]:
-    return {
+    values = {
         "delivered_ce": info.marks_delivered or 0,
         "received_ce": info.marks_received or 0,
     }
+    for where, octets in (
+        ("delivered", info.delivered_by_codepoint),
+        ("received", info.received_by_codepoint),
+    ):
+        values[f"{where}_e1_bytes"] = octets.get("ect1", 0)
+        values[f"{where}_e0_bytes"] = octets.get("ect0", 0)
+        values[f"{where}_ce_bytes"] = octets.get("ce", 0)
+    return values

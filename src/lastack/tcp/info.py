@@ -82,6 +82,10 @@ class ConnectionInfo:
     marks_received: int | None = None
     marks_delivered: int | None = None
     """Segments, as far as the peer's feedback tells."""
+    received_by_codepoint: dict[str, int] = field(default_factory=dict)
+    """Octets that came with `ect1`, `ect0` or `ce`, counted for accurate feedback alone."""
+    delivered_by_codepoint: dict[str, int] = field(default_factory=dict)
+    """The same of ours, as the peer's AccECN options tell."""
     reducing: bool | None = None
     """The window was reduced, and what was sent since is not acknowledged yet."""
     # more counts

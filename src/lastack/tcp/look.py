@@ -18,6 +18,18 @@ def look(tcb: Tcb, info: ConnectionInfo, now: int) -> ConnectionInfo:
     info.retries = tcb.retries
     info.offered_mss = tcb.offered_mss() - (12 if tcb.ts_on else 0)
     info.peer_segment = max(tcb.rcv.segment_size, min(info.offered_mss, tcb.mss, _LEAST_ESTIMATE))
+    counters = ecn.counters
+    if counters is not None:
+        info.received_by_codepoint = {
+            "ect1": counters.received_ect1 - 1,
+            "ect0": counters.received_ect0 - 1,
+            "ce": counters.received_ce,
+        }
+        info.delivered_by_codepoint = {
+            "ect1": counters.ect1 - 1,
+            "ect0": counters.ect0 - 1,
+            "ce": counters.ce,
+        }
     info.marks_received = ecn.marks_received
     info.marks_delivered = ecn.marks_delivered
     info.data_segments_sent = tally.data_segments_sent
