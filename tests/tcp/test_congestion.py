@@ -63,7 +63,7 @@ def after_a_loss(window: int, rtt: int) -> tuple[Cubic, Feed]:
 
 
 def test_cubic_keeps_seven_tenths_and_is_back_after_k() -> None:
-    """RFC 9438 4.2, 4.6: K = cbrt(W_max (1 - beta) / C), here 4.22 seconds."""
+    """MAY-18, RFC 9438 4.2, 4.6: K = cbrt(W_max (1 - beta) / C), here 4.22 seconds."""
     cubic, feed = after_a_loss(100, 100 * MS)
     assert cubic.cwnd == cubic.ssthresh == 70 * MSS
     feed.rounds(2100 * MS)

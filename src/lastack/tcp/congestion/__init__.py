@@ -1,4 +1,4 @@
-"""Congestion controllers: a new one is one file here and one line in `CONTROLLERS`.
+"""Congestion controllers (MAY-18): a new one is one file here and one line in `CONTROLLERS`.
 
 A user's own is a class that is given to Config, or registered under a name.
 """
