@@ -191,6 +191,17 @@ def test_steady_delays_do_not_end_slow_start(exit: SlowStartExit) -> None:
     assert cubic.cwnd == 640 * MSS
 
 
+def test_an_idle_time_costs_half_the_window_for_each_rto_under_linux() -> None:
+    """RFC 2861 3.1, down to the initial window; RFC 5681 4.1 has that at once."""
+    for halving, rounds, left in ((True, 1, 50), (True, 3, 12), (True, 9, 10), (False, 1, 10)):
+        cubic = Cubic(MSS, 10 * MSS)
+        cubic.configure(Config(halve_when_idle=halving))
+        cubic.cwnd, cubic.ssthresh = 100 * MSS, 60 * MSS
+        cubic.on_idle(0, rounds)
+        assert cubic.cwnd // MSS == left
+        assert cubic.ssthresh == (75 if halving else 60) * MSS
+
+
 class Own(CongestionController):
     """As plain as can be: a window that never changes but for losses."""
 
@@ -323,7 +334,7 @@ def test_no_window_falls_below_a_segment_or_grows_without_need(
             controller.on_recovered(octets, now)
         else:
             controller.on_restart(now, time, time)
-            controller.on_idle(now)
+            controller.on_idle(now, octets)
         assert mss <= controller.cwnd <= MOST_WINDOW
         assert controller.ssthresh >= 2 * mss
         assert controller.pacing_rate() >= 0

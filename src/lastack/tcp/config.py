@@ -166,6 +166,9 @@ class Config(OpeningKnobs):
     """
     restart_after_idle: bool = True
     """RFC 5681 4.1: back to the initial window after an idle RTO (SHOULD)."""
+    halve_when_idle: bool = False
+    """With `restart_after_idle`: half the window for each idle RTO instead, down to the initial one
+    (RFC 2861 3.1)."""
     congestion: str | type[object] = "newreno"
     """The congestion controller: `newreno` (or `reno`), `cubic`, `bbr`, `dctcp`, the name of a
     registered one, or a class of one's own, a CongestionController."""
@@ -349,6 +352,7 @@ _LINUX: Final = Config(
     slow_start_segments=0,
     congestion="cubic",
     classic_hystart=True,
+    halve_when_idle=True,
     reset_always_told=True,
     send_buffer=8 << 10,
     send_most=64 << 20,

@@ -212,7 +212,7 @@ def _restart(tcb: Tcb, now: int) -> None:
         return
     idle = now - tcb.sent_at
     if idle > tcb.rtt.rto and tcb.config.restart_after_idle:
-        controller.on_idle(now)
+        controller.on_idle(now, (idle - 1) // tcb.rtt.rto)
     controller.on_restart(now, idle, tcb.rtt.srtt)
     pacing.update(tcb)
 

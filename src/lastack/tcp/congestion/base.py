@@ -108,11 +108,14 @@ class CongestionController(ABC):
         self.cwnd = initial_window
         self.ssthresh = UNLIMITED
         self.slow_start_segments = 0
+        self.restart_window = initial_window
+        self.halve_when_idle = False
         self.bounds_recovery = False
 
     def configure(self, config: Config) -> None:
         """Take what concerns the window from the connection's knobs."""
         self.slow_start_segments = config.slow_start_segments
+        self.halve_when_idle = config.halve_when_idle
 
     @abstractmethod
     def on_ack(self, sample: AckSample) -> None:
@@ -137,10 +140,18 @@ class CongestionController(ABC):
     ) -> None:
         """What was lost has been repaired."""
 
-    def on_idle(  # noqa: B027 - nothing to do is a fine answer
-        self, now: int
-    ) -> None:
-        """Nothing was sent for longer than RTO (RFC 5681 4.1)."""
+    def on_idle(self, now: int, rounds: int) -> None:
+        """Nothing was sent for longer than RTO, `rounds` times: what was known of the path is old.
+
+        Restart from RW = min(IW, cwnd) (RFC 5681 4.1), or with half the window for each time and a
+        memory of what it was (RFC 2861 3.1).
+        """
+        least = min(self.restart_window, self.cwnd)
+        if self.halve_when_idle:
+            self.ssthresh = max(self.ssthresh, self.cwnd * 3 // 4)
+            self.cwnd = max(self.cwnd >> min(rounds, 32), least)
+        else:
+            self.cwnd = least
 
     def on_restart(  # noqa: B027 - nothing to do is a fine answer
         self, now: int, idle: int, srtt: int

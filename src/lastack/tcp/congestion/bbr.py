@@ -145,8 +145,8 @@ class Bbr(CongestionController):
 
     # -- is the pipe full? ----------------------------------------------------------------------
 
-    def _reset_full(self) -> None:
-        self.full_bw = 0
+    def _reset_full(self, bw: int = 0) -> None:
+        self.full_bw = bw
         self.full_rounds = 0
         self.full_now = False
 
@@ -155,8 +155,7 @@ class Bbr(CongestionController):
         if self.full_now or not self.round_start or sample.app_limited:
             return
         if sample.rate * 4 >= self.full_bw * 5:
-            self._reset_full()
-            self.full_bw = sample.rate
+            self._reset_full(sample.rate)
             return
         self.full_rounds += 1
         self.full_now = self.full_rounds >= FULL_ROUNDS
@@ -174,9 +173,9 @@ class Bbr(CongestionController):
                 self.full_reached = True
                 bdp = self._bdp(model.max_bw, 100)
                 model.inflight_longterm = max(bdp, model.inflight_latest)
-        if sample.ecn and self.round_start and model.mostly_marked:
+        marked = sample.ecn > 0 and self.round_start and model.mostly_marked
+        if marked or self.full_reached:
             self.full_reached = True
-        if self.full_reached:
             self.mode = DRAIN
             self.drain_round = self.rounds.count
 
@@ -207,8 +206,7 @@ class Bbr(CongestionController):
         """Probe for more."""
         self.phase = STARTING
         self.rounds.begin(sample.delivered)
-        self._reset_full()
-        self.full_bw = sample.rate
+        self._reset_full(sample.rate)
         self.mode = UP
         self._raise_slope()
 
@@ -235,9 +233,8 @@ class Bbr(CongestionController):
         return now > self.cycle_at + self.probe_wait or self.rounds_since_probe >= reno_rounds
 
     def _time_to_cruise(self, sample: AckSample) -> bool:
-        if sample.in_flight > self._with_headroom():
-            return False
-        return sample.in_flight <= self._inflight(self.model.max_bw, 100)
+        room = min(self._with_headroom(), self._inflight(self.model.max_bw, 100))
+        return sample.in_flight <= room
 
     def _time_to_go_down(self, sample: AckSample) -> bool:
         longterm = self.model.inflight_longterm
@@ -245,8 +242,7 @@ class Bbr(CongestionController):
             self.precautionary = True
             return True
         if sample.cwnd_limited and self.cwnd >= longterm:
-            self._reset_full()
-            self.full_bw = sample.rate
+            self._reset_full(sample.rate)
             return False
         return self.full_now
 
@@ -340,8 +336,8 @@ class Bbr(CongestionController):
                 self.mode = STARTUP
 
     def _probe_rtt_window(self) -> int:
-        least = LEAST_WINDOW * self.mss
-        return max(self._bdp(self.model.bw, WINDOW_GAINS[PROBE_RTT]), least)
+        half = self._bdp(self.model.bw, WINDOW_GAINS[PROBE_RTT])
+        return max(half, LEAST_WINDOW * self.mss)
 
     # -- pace and window ------------------------------------------------------------------------
 
@@ -412,6 +408,9 @@ class Bbr(CongestionController):
 
     def on_ecn(self, in_flight: int, now: int) -> None:
         """The samples tell how much was marked."""
+
+    def on_idle(self, now: int, rounds: int) -> None:
+        """The pace sees to it that no burst follows."""
 
     def save(self) -> tuple[int, int]:
         """Keep what `undo` needs."""

@@ -51,7 +51,6 @@ class Cubic(CongestionController):
     event_at: int
     abe: bool
     exit: SlowStartExit
-    restart_window: int
     _saved: tuple[float, float, int, int, float, float]
 
     def __init__(self, mss: int, initial_window: int) -> None:
@@ -72,7 +71,6 @@ class Cubic(CongestionController):
         self.event_at = -SETTLING
         self.abe = False
         self.exit = HyStartPlus()
-        self.restart_window = initial_window
         self._saved = (0.0, 0.0, 0, -1, 0.0, 0.0)
 
     def configure(self, config: Config) -> None:
@@ -189,10 +187,6 @@ class Cubic(CongestionController):
             self.epoch += now - self.heard_at
         self.heard_at = now
         self.exit.restart(now)
-
-    def on_idle(self, now: int) -> None:
-        """Restart from RW = min(IW, cwnd) (RFC 5681 4.1)."""
-        self.cwnd = min(self.restart_window, self.cwnd)
 
     def save(self) -> tuple[int, int]:
         """Keep what `undo` needs (4.9)."""

@@ -13,14 +13,12 @@ class NewReno(CongestionController):
     """Additive increase, multiplicative decrease."""
 
     acked_in_avoidance: int
-    restart_window: int
     abe: bool
 
     def __init__(self, mss: int, initial_window: int) -> None:
         super().__init__(mss, initial_window)
         self.name = "newreno"
         self.acked_in_avoidance = 0
-        self.restart_window = initial_window
         self.abe = False
 
     def configure(self, config: Config) -> None:
@@ -63,7 +61,3 @@ class NewReno(CongestionController):
     def on_recovered(self, in_flight: int, now: int) -> None:
         """Deflate to what the network holds plus a segment, no burst (RFC 6582 3.2 step 3)."""
         self.cwnd = min(self.ssthresh, max(in_flight, self.mss) + self.mss)
-
-    def on_idle(self, now: int) -> None:
-        """Restart from RW = min(IW, cwnd) (RFC 5681 4.1)."""
-        self.cwnd = min(self.restart_window, self.cwnd)
