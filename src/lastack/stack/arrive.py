@@ -118,7 +118,7 @@ def _other_ip4(
         return icmp.icmp4_arrives(host, header, data, now)
     if header.protocol == tunnel.UDP and host.config.udp_port:
         port = tunnel.sender_of(host.config.udp_port, header, data, _is_checked(packet))
-        if port is not None:
+        if port != tunnel.NOT_OURS:
             return _datagram(host, packet, header, data, 4, port, now)
     if header.protocol != _TCP:
         icmp.refuse4(host, header, data, start, now)
@@ -163,7 +163,7 @@ def _other_ip6(
         return icmp.icmp6_arrives(host, header, data, now)
     if header.protocol == tunnel.UDP and host.config.udp_port:
         port = tunnel.sender_of(host.config.udp_port, header, data, _is_checked(packet))
-        if port is not None:
+        if port != tunnel.NOT_OURS:
             return _datagram(host, packet, header, data, 16, port, now)
     if header.protocol != _TCP:
         icmp.refuse6(host, header, data, start, now)
@@ -185,12 +185,12 @@ def _datagram(
     header: Ip4 | Ip6,
     data: bytes,
     width: int,
-    port: int | Stop,
+    port: int,
     now: int,
 ) -> Stop | None:
     """Take the segment in a datagram that came from this port of the peer's."""
-    if isinstance(port, Stop):
-        return port
+    if port == tunnel.BAD:
+        return Stop.BAD_UDP
     start, end = header.payload_start + tunnel.HEADER, header.payload_end
     key = header.source + header.destination + data[start : start + 4]
     return _tcp(host, packet, key, width, 0, start, end, header.ecn, now, (), port)

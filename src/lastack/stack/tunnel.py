@@ -12,7 +12,6 @@ from lastack.wire.checksum import transport_holds
 from lastack.wire.icmp import IcmpMessage
 from lastack.wire.ip4 import Ip4
 from lastack.wire.ip6 import Ip6
-from lastack.wire.stop import Stop
 
 UDP: Final = 17
 HEADER: Final = 8
@@ -20,14 +19,18 @@ _FIELDS: Final = struct.Struct("!HHH")
 _QUOTED: Final = struct.Struct("!HHI")
 
 
-def sender_of(udp_port: int, header: Ip4 | Ip6, data: bytes, checked: bool) -> int | Stop | None:
-    """Return the port that a datagram with TCP in it came from, a Stop for a bad one.
+NOT_OURS: Final = 0
+BAD: Final = -1
 
-    None for a datagram that is for another port. `checked`: the device has seen to the checksum.
+
+def sender_of(udp_port: int, header: Ip4 | Ip6, data: bytes, checked: bool) -> int:
+    """Return the port that a datagram with TCP in it came from, BAD for a broken one.
+
+    NOT_OURS for one to another port. `checked`: the device has seen to the checksum.
     """
     start, end = header.payload_start, header.payload_end
     if end - start < HEADER:
-        return Stop.BAD_UDP
+        return BAD
     source, destination, length = _FIELDS.unpack_from(data, start)
     summed = data[start + 6] or data[start + 7]
     if length != end - start or (
@@ -35,10 +38,10 @@ def sender_of(udp_port: int, header: Ip4 | Ip6, data: bytes, checked: bool) -> i
         and not checked
         and not transport_holds(header.source, header.destination, UDP, data, start, end)
     ):
-        return Stop.BAD_UDP
+        return BAD
     if destination != udp_port:
-        return None
-    return int(source) if summed and source else Stop.BAD_UDP
+        return NOT_OURS
+    return int(source) if summed and source else BAD
 
 
 def quoted(message: IcmpMessage) -> tuple[int, int, int] | None:
