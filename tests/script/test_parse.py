@@ -189,7 +189,6 @@ def test_a_malformed_script_is_told_where_and_what(text: str, line: int, words: 
     [
         "0 > udp (100)",
         "0 < ipv4 1.1.1.1 > 2.2.2.2: . 1:1(0) ack 1",
-        "0 < S 0:0(0) <ECN 00>",
         "--udp_encapsulation=sctp\n0 > . 1:1(0) ack 1",
     ],
 )
