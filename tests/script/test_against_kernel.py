@@ -66,7 +66,8 @@ def ours() -> list[str]:
     for path in sorted(SCRIPTS.rglob("*.pkt")):
         script = load(path)
         short = duration(script) <= LONGEST
-        if short and not script.header.knobs and path.parent.name != "freebsd":
+        elsewhere = path.parent.name in ("freebsd", "recovery")
+        if short and not script.header.knobs and not elsewhere:
             found.append(str(path))
     return found
 
@@ -117,6 +118,22 @@ def test_the_kernel_differs_from_our_scripts_where_the_list_says_so() -> None:
     assert agreed >= 90
     missing = {name.lstrip("~") for name in listed} - {name_of(path) for path in outcomes}
     assert not missing, f"listed, but not played: {missing}"
+
+
+def test_the_kernel_recovers_from_losses_as_our_scripts_say() -> None:
+    """RACK, tail loss probes, PRR, F-RTO, Eifel and D-SACKs, in the kernel's own manner."""
+    settings = Settings(
+        against=Against.KERNEL,
+        tolerance=TOLERANCE,
+        semantic=True,
+        allow_shell=True,
+        sysctls={"net.ipv4.tcp_congestion_control": "reno"},
+    )
+    paths = [str(path) for path in sorted((SCRIPTS / "recovery").glob("*.pkt"))]
+    failed = [o.path for o in play(paths, settings).values() if o.verdict is not Verdict.PASSED]
+    again = play(failed, settings, 1)
+    wrong = [one.report() for one in again.values() if one.verdict is not Verdict.PASSED]
+    assert len(paths) >= 9 and not wrong, "\n\n".join(wrong)
 
 
 def test_ours_answers_on_a_real_device_as_it_does_in_virtual_time() -> None:

@@ -13,6 +13,7 @@ from lastack.script.commands import Commands, number_of
 from lastack.script.symbols import Unknown
 from lastack.script.verdict import Mismatch
 from lastack.tcp.config import Config
+from lastack.tcp.congestion import CONTROLLERS
 from lastack.tcp.states import CLOSED, TIME_WAIT, State, state_named
 from lastack.units import MS, SECOND
 from lastack.wire.address import pack_address
@@ -102,6 +103,11 @@ def _fast_open(config: Config, value: str) -> Config:
     )
 
 
+def _controller(config: Config, value: str) -> Config:
+    """A controller that we have not stays without effect: who needs it will fail on the wire."""
+    return config.replace(congestion=value) if value in CONTROLLERS else config
+
+
 _FREEBSD: Final[dict[str, Change]] = {
     "net.inet.tcp.rfc1323": _switch("window_scale", "timestamps"),
     "net.inet.tcp.sack.enable": _switch("sack"),
@@ -143,6 +149,7 @@ _FREEBSD: Final[dict[str, Change]] = {
 _LINUX: Final[dict[str, Change]] = {
     "net.ipv4.tcp_timestamps": _switch("timestamps"),
     "net.ipv4.tcp_sack": _switch("sack"),
+    "net.ipv4.tcp_congestion_control": _controller,
     "net.ipv4.tcp_frto": _switch("frto"),
     "net.ipv4.tcp_recovery": lambda config, value: config.replace(rack=number_of(value) & 1 == 1),
     "net.ipv4.tcp_early_retrans": lambda config, value: config.replace(
@@ -186,7 +193,7 @@ _FIXED: Final[dict[str, tuple[str, ...]]] = {
 """Settings that we have in this way only."""
 _HARMLESS: Final = frozenset(
     (
-        "net.ipv4.tcp_fack", "net.ipv4.tcp_congestion_control",
+        "net.ipv4.tcp_fack",
         "net.ipv4.tcp_tso_win_divisor", "net.ipv4.tcp_ecn_option",
         "net.ipv4.tcp_pacing_ss_ratio", "net.ipv4.tcp_pacing_ca_ratio",
         "net.ipv4.tcp_fastopen_cookies",

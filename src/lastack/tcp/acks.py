@@ -217,11 +217,12 @@ def _take_sack(tcb: Tcb, segment: Segment, dsack: bool, now: int) -> int:
     """Mark what the blocks report, if they speak of octets in flight; return what is news."""
     snd = tcb.snd
     news = 0
+    unit = tcb.mss if tcb.config.sack_of_segments else 0
     for i, (low, high) in enumerate(segment.sack):
         if i == 0 and dsack:
             continue
         if ge(low, snd.una) and lt(low, high) and le(high, snd.nxt):
-            news += tcb.sent.selectively_acknowledged(low, high, now)
+            news += tcb.sent.selectively_acknowledged(low, high, now, unit)
     return news
 
 

@@ -74,6 +74,8 @@ class Config(OpeningKnobs):
     """Once agreed on, segments without them are dropped (RFC 7323 3.2)."""
     sack: bool = True
     """RFC 2018."""
+    sack_of_segments: bool = False
+    """What the peer reports of a segment in part does not count, as in Linux."""
     dsack: bool = True
     """RFC 2883."""
     reassembly_blocks: int = 1024
@@ -343,6 +345,7 @@ class Config(OpeningKnobs):
 
 _LINUX: Final = Config(
     ao_unmatched_accepted=False,
+    sack_of_segments=True,
     eifel=True,
     dsack_undo=True,
     frto=True,

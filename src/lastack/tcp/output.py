@@ -248,8 +248,8 @@ def _again(tcb: Tcb, now: int) -> Segment | None:
         sent.split(index, add(span.start, limit))
     tcb.resend_owed = False
     tcb.probe_owed = False
-    if tcb.timers.retransmit == NEVER:
-        tcb.timers.retransmit = now + tcb.rtt.rto
+    if tcb.timers.retransmit == NEVER or (index == 0 and tcb.config.rack and not tcb.retries):
+        tcb.timers.retransmit = now + tcb.rtt.rto  # the oldest has its time again (RFC 6675 5.1)
     return _resend(tcb, span, now)
 
 

@@ -319,8 +319,12 @@ class SentLog:
                 low = middle + 1
         return low
 
-    def selectively_acknowledged(self, start: int, end: int, now: int) -> int:
-        """Mark [start, end) as received; return how many octets are news (RFC 2018 8)."""
+    def selectively_acknowledged(self, start: int, end: int, now: int, unit: int = 0) -> int:
+        """Mark [start, end) as received; return how many octets are news (RFC 2018 8).
+
+        With a `unit` nothing is cut but at multiples of it: what a block covers in part is not
+        received.
+        """
         news = 0
         i = self.find(start)
         while i < len(self.spans):
@@ -328,16 +332,22 @@ class SentLog:
             if not lt(span.start, end):
                 break
             if not span.sacked:
-                inside = not lt(span.start, start) and not gt(span.end, end)
-                if not inside and len(self.spans) >= MOST_SPANS:
+                first = diff(start, span.start) if lt(span.start, start) else 0
+                last = diff(end, span.start) if gt(span.end, end) else span.length
+                if unit and first:
+                    first = -(-first // unit) * unit
+                if unit and last < span.length:
+                    last -= last % unit
+                inside = first == 0 and last == span.length
+                if first >= last or (not inside and len(self.spans) >= MOST_SPANS):
                     i += 1
                     continue
-                if lt(span.start, start):
-                    self.split(i, start)
+                if last < span.length:
+                    self.split(i, (span.start + last) & 0xFFFFFFFF)
+                if first:
+                    self.split(i, (span.start + first) & 0xFFFFFFFF)
                     i += 1
                     span = self.spans[i]
-                if gt(span.end, end):
-                    self.split(i, end)
                 length = (span.end - span.start) & 0xFFFFFFFF
                 if self.sacked and lt(span.end, self.sacked_end):
                     self._note_overtaken(span)

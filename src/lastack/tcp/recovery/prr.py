@@ -30,7 +30,8 @@ class Reduction:
         self.delivered += delivered
         out = transmitted - self.transmitted
         if in_flight > self.target:
-            count = -(-self.delivered * self.target // self.flight) - out
+            share = -(-self.delivered * self.target // self.flight)
+            count = -(-share // mss) * mss - out
         else:
             count = max(self.delivered - out, delivered)
             if safe:

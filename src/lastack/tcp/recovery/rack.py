@@ -74,11 +74,15 @@ class RackRecovery(NewRenoRecovery):
             self.phase = OPEN
             losses = RECOVERED
             self._one_more_without_dsack()
-        if sent.sacked == 0 and not sent.resends:
-            self.reorder_at = NEVER  # nothing has been overtaken
+        if sent.sacked == 0 and not sent.resends and self._nothing_is_older(sent):
+            self.reorder_at = NEVER
         elif sent.latest >= 0:
             losses = self._look_at_times(sent, ack.mss, ack.nxt, losses, now)
         return losses
+
+    def _nothing_is_older(self, sent: SentLog) -> bool:
+        """Return whether all that is out was sent after the latest arrival (nothing sent twice)."""
+        return not sent.spans or sent.spans[0].order > self.latest
 
     def _learn(self, sent: SentLog, ack: Acked, now: int) -> None:
         """Steps 2 to 4: the latest arrival, whether the path reorders, and how much."""
