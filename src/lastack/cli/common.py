@@ -242,7 +242,8 @@ def print_json(kind: str, **values: object) -> None:
 def connection_record(info: ConnectionInfo) -> dict[str, object]:
     """Return a ConnectionInfo for JSON: its fields, with `_ns` behind those that are times."""
     times = {
-        "time", "srtt", "rttvar", "rto", "timers", "min_rtt", "timeout_time", "delayed_ack_timeout",
+        "time", "srtt", "rttvar", "rto", "timers", "min_rtt", "receive_rtt", "timeout_time",
+        "delayed_ack_timeout",
         "since_data_sent", "since_data_received", "since_ack_received", "busy_time",
         "limited_by_peer", "limited_by_buffer",
     }  # fmt: skip

@@ -7,7 +7,7 @@ from lastack.stack.tcp_info import FIELDS, LAYOUT
 
 _NOT_KEPT: Final = frozenset(
     (
-        "last_ack_sent", "rcv_rtt", "accecn_fail_mode", "accecn_opt_seen",
+        "last_ack_sent", "accecn_fail_mode", "accecn_opt_seen",
     )
 )  # fmt: skip
 KEPT: Final = frozenset(name for name, _ in FIELDS if name not in _NOT_KEPT)

@@ -82,8 +82,8 @@ def size_index(sizes: tuple[int, ...], mss: int) -> int:
 def plain_syn(segment: Segment) -> Segment:
     """Return a SYN without what a cookie cannot hold: its data, and ECN without timestamps."""
     flags = segment.flags & (SYN | ECE | CWR)
-    if segment.ts_val == ABSENT:
-        flags &= SYN
+    if segment.ts_val == ABSENT or flags & (ECE | CWR) != ECE | CWR:
+        flags &= SYN  # one flag alone would ask for accurate feedback (RFC 9768 3.1.3)
     return Segment(
         segment.source_port,
         segment.destination_port,

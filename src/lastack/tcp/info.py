@@ -105,6 +105,10 @@ class ConnectionInfo:
     peer_segment: int | None = None
     """The largest segment that has come, or an estimate of it."""
     receive_buffer: int | None = None
+    receive_space: int | None = None
+    """The most that the user has taken in one round trip, for sizing the buffer."""
+    receive_rtt: int | None = None
+    """The round trip as the receiver of data sees it."""
     reordering: int | None = None
     """Segments by which others may be overtaken before they count as lost."""
     undone: int | None = None

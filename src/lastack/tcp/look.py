@@ -52,6 +52,9 @@ def look(tcb: Tcb, info: ConnectionInfo, now: int) -> ConnectionInfo:
     info.reordering_seen = tcb.recovery.reordering_seen if tcb.recovery is not None else 0
     info.delayed_ack_timeout = config.delayed_ack_timeout if config.delayed_ack else 0
     info.receive_buffer = tcb.rcv.capacity
+    if tcb.tuning is not None:
+        info.receive_space = tcb.tuning.space
+        info.receive_rtt = tcb.tuning.rtt
     if now:
         begun = tally.established_at or now
         info.since_data_sent = now - max(tcb.sent_at, begun)
