@@ -39,6 +39,8 @@ class SentLog:
     sacked: int
     lost: int
     sacked_end: int
+    lost_from: int
+    """Nothing before this is lost."""
     presumed: int
     delivered: int
     delivered_at: int
@@ -70,6 +72,7 @@ class SentLog:
         self.sacked = 0
         self.lost = 0
         self.sacked_end = 0
+        self.lost_from = 0
         self.presumed = 0
         self.delivered = 0
         self.delivered_at = 0
@@ -140,6 +143,8 @@ class SentLog:
     def mark_lost(self, span: Sent) -> None:
         """Take a record out of flight: it is to be sent again."""
         if not span.lost and not span.sacked:
+            if self.lost == 0 or lt(span.start, self.lost_from):
+                self.lost_from = span.start
             span.lost = True
             span.was_lost = True
             self.lost += span.length
@@ -147,6 +152,17 @@ class SentLog:
             self.newest_lost = span
             if span.retransmits:
                 self.resends.remove(span)
+
+    def first_lost(self) -> int:
+        """Return the index of the first lost record, -1 when there is none."""
+        if self.lost == 0:
+            return -1
+        spans = self.spans
+        i = self.find(self.lost_from)
+        while not spans[i].lost:
+            i += 1
+        self.lost_from = spans[i].start
+        return i
 
     def none_lost(self) -> None:
         """What was thought lost is in flight after all."""

@@ -145,9 +145,4 @@ class LossRecovery(ABC):
 
     def next_to_resend(self, sent: SentLog) -> int:
         """Return the index of the record to send again next, -1 when there is none."""
-        if sent.lost == 0:
-            return -1
-        for i, span in enumerate(sent.spans):
-            if span.lost:
-                return i
-        return -1
+        return sent.first_lost()
