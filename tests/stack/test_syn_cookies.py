@@ -66,9 +66,10 @@ def test_nothing_is_kept_of_a_syn_and_its_ack_makes_the_connection_whole() -> No
 
 
 def test_without_timestamps_options_are_lost_and_the_connection_stands() -> None:
-    """What has no place in 32 bits is not agreed on."""
+    """What has no place in 32 bits is not agreed on, and the peer is not told that it were."""
     stack, listener = listening()
     syn_ack = knock(stack, 5000, "<mss 1460,nop,nop,sackOK,nop,wscale 7>")
+    assert syn_ack.window_scale == -1 and not syn_ack.sack_permitted
     stack.packet_arrives(carried(answer_to(syn_ack, 5000, stamps=False)), BEGIN)
     connection = listener.accept()
     assert connection is not None

@@ -19,7 +19,16 @@ from typing import Final
 
 from lastack.chance import keyed_hash
 from lastack.units import MINUTE, MS
-from lastack.wire.segment import ABSENT, ACK, CWR, ECE, SYN, TIMESTAMPS, Segment
+from lastack.wire.segment import (
+    ABSENT,
+    ACK,
+    CWR,
+    ECE,
+    MAXIMUM_SEGMENT_SIZE,
+    SYN,
+    TIMESTAMPS,
+    Segment,
+)
 
 NEVER_COOKIES: Final = 0
 WHEN_FULL: Final = 1
@@ -79,11 +88,17 @@ def size_index(sizes: tuple[int, ...], mss: int) -> int:
     return index
 
 
-def plain_syn(segment: Segment) -> Segment:
-    """Return a SYN without what a cookie cannot hold: its data, and ECN without timestamps."""
+def plain_syn(segment: Segment, stamps: bool) -> Segment:
+    """Return a SYN without what a cookie cannot hold: its data, and whatever but an MSS it offers
+    when there are no timestamps, or we want none. What is not remembered must not be agreed on.
+    """
     flags = segment.flags & (SYN | ECE | CWR)
-    if segment.ts_val == ABSENT or flags & (ECE | CWR) != ECE | CWR:
+    if flags & (ECE | CWR) != ECE | CWR:
         flags &= SYN  # one flag alone would ask for accurate feedback (RFC 9768 3.1.3)
+    options = segment.options
+    if segment.ts_val == ABSENT or not stamps:
+        flags &= SYN
+        options = _mss(segment.mss) if segment.mss > 0 else b""
     return Segment(
         segment.source_port,
         segment.destination_port,
@@ -91,7 +106,7 @@ def plain_syn(segment: Segment) -> Segment:
         0,
         flags,
         segment.window,
-        options=segment.options,
+        options=options,
     )
 
 
@@ -107,7 +122,7 @@ def stamp_for(segment: Segment, ecn: bool, now: int) -> int:
 
 def syn_of(ack: Segment, mss: int, stamp: int) -> Segment:
     """Return the SYN that the sender of an ACK must have sent; `stamp` is its echo of ours."""
-    options = struct.pack("!BBH", 2, 4, mss)
+    options = _mss(mss)
     flags = SYN
     if ack.ts_val != ABSENT:
         if stamp & _SACK:
@@ -122,6 +137,10 @@ def syn_of(ack: Segment, mss: int, stamp: int) -> Segment:
     return Segment(
         ack.source_port, ack.destination_port, seq, 0, flags, ack.window, options=options
     )
+
+
+def _mss(mss: int) -> bytes:
+    return struct.pack("!BBH", MAXIMUM_SEGMENT_SIZE, 4, mss)
 
 
 def may_be_answer(segment: Segment) -> bool:

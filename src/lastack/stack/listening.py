@@ -163,7 +163,7 @@ def _send_cookie(
     """Answer a SYN as a child would, with a cookie for its ISS, and keep nothing (RFC 4987 3.6)."""
     key = key_of(local, remote)
     sizes = SIZES4 if len(local.address) == 4 else SIZES6
-    asked = plain_syn(segment)
+    asked = plain_syn(segment, config.timestamps)
     mss = asked.mss if asked.mss != ABSENT else sizes[0]
     iss = host.cookies.make(key, asked.seq, size_index(sizes, mss), now)
     child = host.make(local, remote, interface, config, hops, now, iss)
