@@ -104,6 +104,18 @@ def test_an_ack_of_nothing_is_not_believed() -> None:
     assert not stack.connections() and stack.counters.cookies_failed == 3
 
 
+def test_an_ack_ahead_of_lost_octets_is_not_taken_for_the_first() -> None:
+    """Its number says another SYN: who believed it would never ask for what is missing."""
+    stack, listener = listening()
+    syn_ack = knock(stack, 5000)
+    for ahead in (1, 2, 3, 1000):
+        wrong = answer_to(syn_ack, 5000)
+        wrong.seq += ahead
+        assert stack.packet_arrives(carried(wrong), BEGIN) is Stop.ACK_IN_LISTEN
+    assert stack.packet_arrives(carried(answer_to(syn_ack, 5000)), BEGIN) is None
+    assert listener.accept() is not None
+
+
 def test_cookies_are_looked_at_only_while_some_are_about() -> None:
     """Guessing is not worth it while nobody floods: then no ACK is compared with any cookie."""
     stack, listener = listening(WHEN_FULL, backlog=1)

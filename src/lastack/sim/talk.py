@@ -81,7 +81,8 @@ class Conversation:
 
     The left host connects to `port` of the right one and says `to_right`, the right one answers
     with `to_left`; `simultaneous` has both connect to each other at once instead. By default the
-    left one closes first; if both do, the close is simultaneous.
+    left one closes first; if both do, the close is simultaneous. With `fast_open` the left one's
+    SYN carries what it may (RFC 7413).
     """
 
     left: Talker
@@ -97,6 +98,7 @@ class Conversation:
         right_closes_first: bool = False,
         simultaneous: bool = False,
         config: Config | None = None,
+        fast_open: bool = False,
     ) -> None:
         self.pair = pair
         self.to_left = to_left
@@ -110,8 +112,11 @@ class Conversation:
         there = Endpoint(pair.right_address, port)
         if not simultaneous:
             self.listener = pair.right.listen(Endpoint(b"", port), 8, config)
-        mine = pair.left.connect(there, pair.now, here, config)
+        mine = pair.left.connect(there, pair.now, here, config, fast_open=fast_open)
         self.left = Talker(pair, pair.left, mine, to_right, left_closes_first)
+        part = mine.tcb.fast_open
+        if part is not None and part.limit:
+            self.left.sent = mine.send(to_right[: part.limit], pair.now)
         if here is not None:
             theirs = pair.right.connect(here, pair.now, there, config)
             self.right = Talker(pair, pair.right, theirs, to_left, right_closes_first)

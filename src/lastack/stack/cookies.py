@@ -3,7 +3,7 @@
 Our SYN-ACK is what a connection would send, but its ISS says what the connection must remember, and
 proves that we have said it:
 
-    ISS = F1(4-tuple) + SEG.SEQ + minute * 2^24 + (F2(4-tuple, minute) + MSS index) mod 2^24
+    ISS = F1(4-tuple, SEG.SEQ) + minute * 2^24 + (F2(4-tuple, minute) + MSS index) mod 2^24
 
 F1 and F2 are keyed hashes. Where the peer has timestamps, the low six bits of TSval hold the other
 options: window scale (15 for none), SACK, ECN. The ACK that comes back has all of it (SEG.ACK - 1,
@@ -11,7 +11,8 @@ TSecr); one that fits within two minutes makes the connection. It goes through t
 other does: the SYN is put together again, and answered once more, into nothing.
 
 What a cookie cannot hold is lost: an exact MSS, data on the SYN, and without timestamps every
-option. So cookies are for floods (`Config.syn_cookies`).
+option. And an ACK that is ahead of octets that were lost is an ACK of nothing: where the first one
+was lost too, that ends a good client. So cookies are for floods (`Config.syn_cookies`).
 """
 
 import struct
@@ -63,17 +64,21 @@ class SynCookies:
         """Return the ISS that says a size by its index, to the sender of a SYN numbered `irs`."""
         minute = now // MINUTE
         body = (self._hash(four_tuple, minute) + index) & _ROOM
-        return (self._hash(four_tuple, -1) + irs + ((minute << _COUNT) & _MASK) + body) & _MASK
+        return (self._place(four_tuple, irs) + ((minute << _COUNT) & _MASK) + body) & _MASK
 
     def read(self, four_tuple: bytes, irs: int, iss: int, sizes: tuple[int, ...], now: int) -> int:
         """Return the MSS of a cookie, -1 for a number that is none, or is too old."""
-        rest = (iss - self._hash(four_tuple, -1) - irs) & _MASK
+        rest = (iss - self._place(four_tuple, irs)) & _MASK
         minute = now // MINUTE
         age = (minute - (rest >> _COUNT)) & 0xFF
         if age >= AGE:
             return -1
         index = (rest - self._hash(four_tuple, minute - age)) & _ROOM
         return sizes[index] if index < len(sizes) else -1
+
+    def _place(self, four_tuple: bytes, irs: int) -> int:
+        """Hash SEG.SEQ too: added, as others do, another one would only say another MSS."""
+        return self._hash(four_tuple + irs.to_bytes(4, "big"), -1)
 
     def _hash(self, four_tuple: bytes, minute: int) -> int:
         data = four_tuple + minute.to_bytes(8, "big", signed=True)
