@@ -9,9 +9,7 @@ import pytest
 from beside_kernel import Beside, kernel_socket
 from by_hand import OURS_V4, OURS_V6
 
-from lastack.link.base import Link
 from lastack.link.tun import TunLink
-from lastack.link.wrappers import Wrapper
 from lastack.script.facts import facts_of
 from lastack.tcp.config import preset
 from lastack.tcp.connection import Connection
@@ -25,49 +23,40 @@ OFFLOAD = pytest.mark.parametrize("offload", [True, False])
 PORT = 7000
 AMOUNT = 600_000
 EVERY = 5
+OURS = preset("linux").replace(tail_loss_probe=False)  # so nothing goes twice by itself
 _ECN = 8
 _ECN_SEEN = 16
 
 
-class Marking(Wrapper):
+class Marking:
     """Marks every fifth ECN-capable packet either way; `asks` sets AE on the SYNs that come in."""
 
-    def __init__(self, inner: Link, asks: bool = False) -> None:
-        super().__init__(inner)
+    def __init__(self, beside: Beside, asks: bool = False) -> None:
         self.asks = asks
-        self.marked = 0
         self._seen = 0
+        beside.link.predicate_in = self.comes_in
+        beside.link.predicate_out = self.passes
 
-    def receive(self) -> Packet | None:
-        """Return the next packet, changed."""
-        packet = self.inner.receive()
-        return None if packet is None else self._changed(packet, self.asks)
-
-    def send(self, packet: Packet) -> bool:
-        """Send the packet, changed."""
-        return self.inner.send(self._changed(packet, False))
-
-    def _changed(self, packet: Packet, asks: bool) -> Packet:
-        data = packet.to_bytes()
+    def comes_in(self, packet: Packet) -> bool:
+        """Change a packet of the kernel's."""
+        data = packet.data[packet.start : packet.end]
         header = 20 if data[0] >> 4 == 4 else 40
-        capable = data[1] & 3 if header == 20 else data[1] >> 4 & 3
-        if asks and data[header + 13] & (SYN | ACK) == SYN:
-            data = _asking(data, header, packet.checksum == CHECKSUM_OWED)
-        elif capable:
+        if self.asks and data[6 if header == 40 else 9] == 6:
+            if data[header + 13] & (SYN | ACK) == SYN:
+                self._replace(packet, _asking(data, header, packet.checksum == CHECKSUM_OWED))
+        return self.passes(packet)
+
+    def passes(self, packet: Packet) -> bool:
+        """Mark a packet when it is its turn."""
+        data = packet.data[packet.start : packet.end]
+        if data[1] & 3 if data[0] >> 4 == 4 else data[1] >> 4 & 3:
             self._seen += 1
-            if self._seen % EVERY:
-                return packet
-            self.marked += 1
-            data = congestion_experienced(data)
-        else:
-            return packet
-        return Packet(
-            data,
-            gso_size=packet.gso_size,
-            checksum=packet.checksum,
-            checksum_start=packet.checksum_start,
-            checksum_offset=packet.checksum_offset,
-        )
+            if self._seen % EVERY == 0:
+                self._replace(packet, congestion_experienced(data))
+        return True
+
+    def _replace(self, packet: Packet, data: bytes) -> None:
+        packet.data = packet.data[: packet.start] + data + packet.data[packet.end :]
 
 
 def _asking(data: bytes, header: int, owed: bool) -> bytes:
@@ -148,8 +137,8 @@ def test_the_kernel_asks_and_both_slow_down_for_marks_alone(
 ) -> None:
     """RFC 3168: tcp_ecn is 1 there, and we agree when asked."""
     kernel_is(tcp_ecn=1)
-    link = Marking(device(offload=offload))
-    beside = Beside(link)
+    beside = Beside(device(offload=offload), OURS)
+    Marking(beside)
     kernel, connection = called_by_the_kernel(beside, version)
     with kernel:
         both_send(beside, kernel, connection)
@@ -165,8 +154,8 @@ def test_we_ask_and_both_slow_down_for_marks_alone(
 ) -> None:
     """RFC 3168: the kernel's tcp_ecn is 2, to agree when asked."""
     kernel_is(tcp_ecn=2)
-    link = Marking(device(offload=offload))
-    beside = Beside(link, preset("linux").replace(ecn="on"))
+    beside = Beside(device(offload=offload), OURS.replace(ecn="on"))
+    Marking(beside)
     kernel, connection = calling_the_kernel(beside, version)
     with kernel:
         both_send(beside, kernel, connection)
@@ -185,8 +174,8 @@ def test_what_accurate_feedback_the_kernel_has_counts_as_we_do(
     So the forwarder asks in its name.
     """
     kernel_is(tcp_ecn=1)
-    link = Marking(device(offload=offload), asks=True)
-    beside = Beside(link, preset("linux").replace(ecn="accurate"))
+    beside = Beside(device(offload=offload), OURS.replace(ecn="accurate"))
+    Marking(beside, asks=True)
     kernel, connection = called_by_the_kernel(beside, version)
     with kernel:
         if "tcpi_received_ce" not in kernel_says(kernel):
