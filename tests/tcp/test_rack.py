@@ -117,3 +117,11 @@ def test_a_probe_that_arrived_as_well_is_no_loss() -> None:
     peer.waits(50 * MS)
     peer.sends(". 1:1(0) ack 10001 win 65535")
     assert peer.connection.info(peer.now).ssthresh == before
+
+
+def test_no_probe_goes_beyond_a_window_that_has_shrunk() -> None:
+    """RFC 9293 3.8.6: only the oldest octet may; the timeout sees to that."""
+    peer = in_flight(4, PROBING)
+    peer.sends(". 1:1(0) ack 2001 win 1000")
+    peer.waits_for_timer()
+    assert all(s.seq - 1_000_000 < 3001 for s in peer.heard)

@@ -299,6 +299,8 @@ def _tail_probe(tcb: Tcb, now: int) -> Segment | None:
         if span.length > most_of_it:
             sent.split(last, add(span.end, -most_of_it))
             span = sent.spans[-1]
+        if diff(add(tcb.snd.una, tcb.snd.wnd), span.end) < 0:
+            return None  # the peer's window has shrunk
         segment = _resend(tcb, span, now)
     if segment is not None:
         tail_probe.was_sent(tcb, not new, now)

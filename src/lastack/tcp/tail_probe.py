@@ -1,5 +1,6 @@
 """Tail loss probes: the last segments of a flight are lost without a sign, so ask (RFC 8985 7)."""
 
+from lastack.tcp import ecn
 from lastack.tcp.recovery import SLACK, Acked, Phase
 from lastack.tcp.tcb import Tcb
 from lastack.units import NEVER
@@ -63,9 +64,11 @@ def is_answered(tcb: Tcb, said: Acked, prior: int, now: int) -> None:
         tcb.tail_probe = False
     elif gt(said.una, end):
         tcb.tail_probe = False
-        if tcb.controller is not None:
-            tcb.controller.on_loss(prior, now)
-            tcb.controller.on_recovered(tcb.sent.in_flight, now)
+        controller = tcb.controller
+        if controller is not None and not tcb.ecn.reducing:
+            controller.on_loss(prior, now)
+            controller.on_recovered(max(tcb.sent.in_flight, controller.ssthresh), now)
+            ecn.reduced(tcb)
     elif said.duplicate and not said.sacked:
         tcb.tail_probe = False
 
