@@ -248,6 +248,22 @@ def test_connect_waits_for_the_first_data_where_a_cookie_is_known() -> None:
     assert client.connect_ex(pair.now, THERE) == errno.EALREADY
 
 
+def test_a_syn_that_waits_leaves_with_what_its_connection_is_given() -> None:
+    """Doors above sockets write to connections."""
+    pair = Pair()
+    pair.get_a_cookie()
+    client = pair.client()
+    client.setsockopt(pair.now, TCP, o.TCP_FASTOPEN_CONNECT, 1)
+    assert client.connect_ex(pair.now, THERE) == 0
+    assert client.connection is not None
+    assert client.connection.send(bytes(2000), pair.now) == 2000
+    pair.left.wake(client.connection, pair.now)
+    [syn] = pair.one_way()
+    assert syn.length == 1420
+    pair.run()
+    assert len(pair.accepted().recv(pair.now, 5000)) == 2000
+
+
 def test_the_syn_carries_no_more_than_the_server_is_known_to_take() -> None:
     """RFC 7413 4.1.3: the cached MSS, and room for options."""
     pair = Pair(right=STRICT.replace(mss_limit=600))

@@ -27,7 +27,7 @@ def option_of_syn(tcb: Tcb) -> bytes:
 def syn_waits(tcb: Tcb) -> bool:
     """Return whether our SYN is held back until its user has given it data to carry."""
     part = tcb.fast_open
-    return part is not None and part.waits and not tcb.passive
+    return part is not None and part.waits and not tcb.passive and not tcb.snd.buffer.end
 
 
 def data_of_syn(tcb: Tcb) -> tuple[Part, ...]:
