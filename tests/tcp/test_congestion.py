@@ -180,6 +180,35 @@ def test_hystart_plus_goes_on_after_a_fluke() -> None:
     assert cubic.exit.divisor == 1
 
 
+def test_linux_grows_by_a_twentieth_until_something_is_lost() -> None:
+    """RFC 9438 would stay on its plateau for longer: W_max is unknown."""
+    grown: list[int] = []
+    for classic in (True, False):
+        cubic = Cubic(MSS, 100 * MSS)
+        cubic.configure(Config(classic_hystart=classic))
+        cubic.ssthresh = 100 * MSS
+        feed = Feed(cubic)
+        for _ in range(10):
+            feed.round()
+        grown.append(cubic.cwnd // MSS)
+    assert 155 <= grown[0] <= 166 and grown[1] <= 112
+
+
+def test_the_classic_looks_at_trains_of_acks_from_the_first_round_on() -> None:
+    """Half a round trip of ACKs on end fills the pipe: as Linux 6.18, at 246 segments here."""
+    octets = 4_000_000
+    config = Config(
+        strict=True, congestion="cubic", classic_hystart=True, initial_window=10,
+        slow_start_segments=0, quick_acks=16, receive_buffer=4 << 20, send_buffer=4 << 20,
+    )  # fmt: skip
+    pair = TwoHosts(config=config, delay=50 * MS, rate=20_000_000, queue=167, keep=False)
+    conversation = Conversation(pair, bytes(octets))
+    pair.run(SECOND)
+    controller = conversation.left.connection.tcb.controller
+    assert controller is not None
+    assert 220 <= controller.ssthresh // 1448 <= 260
+
+
 @pytest.mark.parametrize("exit", [HyStartPlus(), ClassicHyStart(True)])
 def test_steady_delays_do_not_end_slow_start(exit: SlowStartExit) -> None:
     """Without a sign of a queue it doubles on."""

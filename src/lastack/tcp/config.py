@@ -175,7 +175,8 @@ class Config(OpeningKnobs):
     """The congestion controller: `newreno` (or `reno`), `cubic`, `bbr`, `dctcp`, the name of a
     registered one, or a class of one's own, a CongestionController."""
     classic_hystart: bool = False
-    """CUBIC leaves slow start as Linux does it, not by HyStart++ (RFC 9406)."""
+    """CUBIC leaves slow start as Linux does it, not by HyStart++ (RFC 9406), and then grows by a
+    twentieth in a round trip until something is lost."""
     abe: bool = False
     """A congestion mark takes less of the window than a loss does (RFC 8511)."""
     pacing: bool = False

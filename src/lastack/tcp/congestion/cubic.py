@@ -24,6 +24,8 @@ ALPHA: Final = 3 * (1 - BETA) / (1 + BETA)
 """What Reno's window would grow by in a round trip had it this BETA (4.3)."""
 LOOK_AGAIN: Final = SECOND // 32
 """The function is flat enough to be looked at so often while the window stays as it is."""
+BOLD: Final = 0.05
+"""Where nothing was lost yet, Linux grows by so much of the window in a round trip at least."""
 SETTLING: Final = 1 * SECOND
 """After a congestion event delays say nothing about slow start for so long."""
 
@@ -50,6 +52,7 @@ class Cubic(CongestionController):
     heard_at: int
     event_at: int
     abe: bool
+    bold: bool
     exit: SlowStartExit
     _saved: tuple[float, float, int, int, float, float]
 
@@ -70,6 +73,7 @@ class Cubic(CongestionController):
         self.heard_at = 0
         self.event_at = -SETTLING
         self.abe = False
+        self.bold = False
         self.exit = HyStartPlus()
         self._saved = (0.0, 0.0, 0, -1, 0.0, 0.0)
 
@@ -77,6 +81,7 @@ class Cubic(CongestionController):
         """Take the knobs: how slow start ends, and ABE."""
         super().configure(config)
         self.abe = config.abe
+        self.bold = config.classic_hystart
         if config.classic_hystart and not isinstance(self.exit, ClassicHyStart):
             self.exit = ClassicHyStart(config.pacing)
 
@@ -146,9 +151,11 @@ class Cubic(CongestionController):
             self.step = 0.0
             if self.reno - cwnd > self.credit:
                 self.credit = self.reno - cwnd
-            return
-        target = min(self._cubic(now - self.epoch + rtt), 1.5 * cwnd)
-        self.step = (target - cwnd) / cwnd if target > cwnd else 0.0
+        else:
+            target = min(self._cubic(now - self.epoch + rtt), 1.5 * cwnd)
+            self.step = (target - cwnd) / cwnd if target > cwnd else 0.0
+        if self.bold and self.w_max == 0.0 and self.step < BOLD:
+            self.step = BOLD
 
     def _cubic(self, t: int) -> float:
         """W_cubic(t) of 4.2, octets."""
