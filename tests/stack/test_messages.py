@@ -1,4 +1,4 @@
-"""MSG_EOR, TCP_INQ and SO_TIMESTAMPING on sockets, from one end to the other."""
+"""MSG_EOR, TCP_INQ, SO_TIMESTAMPING and MSG_ZEROCOPY on sockets, from end to end."""
 
 import errno
 import struct
@@ -123,3 +123,35 @@ def test_records_arrive_whole_and_are_forgotten() -> None:
     assert connection.unacknowledged == 0
     assert connection.tcb.snd.buffer.records == []
     assert far.recv(both.now, 10_000) == bytes(3121)
+
+
+def released(socket: TcpSocket, now: int) -> tuple[int, int]:
+    """The SENDs, from first to last, of which the next report tells."""
+    data, ((level, kind, about),), flags = socket.recvmsg(now, 0, o.MSG_ERRQUEUE)
+    assert (data, level, kind, flags) == (b"", o.IPPROTO_IP, o.IP_RECVERR, o.MSG_ERRQUEUE)
+    code, origin, _, copied, first, last = struct.unpack("=IBBBxII", about)
+    assert (code, origin) == (0, m.SO_EE_ORIGIN_ZEROCOPY)
+    assert copied == m.SO_EE_CODE_ZEROCOPY_COPIED
+    return first, last
+
+
+def test_a_send_without_copying_is_released_by_its_acknowledgment() -> None:
+    """Linux's msg_zerocopy.rst: numbered from 0, neighbours in one report, others not at all."""
+    both, near, _ = connected()
+    near.send(both.now, b"before", o.MSG_ZEROCOPY)
+    wait(both)
+    assert not m.has_reports(near.connection), "nobody has said SO_ZEROCOPY"
+    near.setsockopt(both.now, o.SOL_SOCKET, o.SO_ZEROCOPY, 1)
+    near.send(both.now, bytes(3000), o.MSG_ZEROCOPY)
+    assert not m.has_reports(near.connection), "it is still under way"
+    wait(both)
+    assert released(near, both.now) == (0, 0)
+    for _ in range(3):
+        near.send(both.now, bytes(10), o.MSG_ZEROCOPY)
+    near.send(both.now, b"plain")
+    wait(both)
+    assert released(near, both.now) == (1, 3)
+    with pytest.raises(LastackError):
+        near.recvmsg(both.now, 0, o.MSG_ERRQUEUE)
+    with pytest.raises(LastackError):
+        near.setsockopt(both.now, o.SOL_SOCKET, o.SO_ZEROCOPY, 2)

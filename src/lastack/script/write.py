@@ -1,7 +1,8 @@
 """A write as the kernel makes it: piece by piece, each on its way while the next is copied."""
 
 from lastack.script.descriptors import Descriptors, Handle
-from lastack.stack.options import MSG_EOR, MSG_MORE
+from lastack.stack.messages import lend
+from lastack.stack.options import MSG_EOR, MSG_MORE, MSG_ZEROCOPY
 from lastack.tcp.send_room import piece_of
 from lastack.wire.address import Endpoint
 
@@ -28,6 +29,7 @@ def write(
             forced = end - pushed > tcb.snd.max_wnd >> 1
             pushed = end if forced else pushed
             how = (flags & ~MSG_EOR) | (0 if forced else MSG_MORE)
+        how &= ~MSG_ZEROCOPY
         tcb.stamps = None
         try:
             taken = _hand(those, handle, data[done:end], how, None)
@@ -44,6 +46,8 @@ def write(
     if not flags & MSG_MORE:
         tcb.pushed = tcb.snd.end
         tcb.corked = connection.cork
+    if handle.socket.zerocopy and flags & MSG_ZEROCOPY:
+        lend(connection)
     if stamps is not None:
         stamps.queued(tcb.snd.buffer.end)
         stamps.sent(tcb.snd.offset(tcb.snd.nxt), those.stage.clock)

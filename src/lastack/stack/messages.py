@@ -1,4 +1,4 @@
-"""What recvmsg brings besides octets: TCP_INQ, and the reports of SO_TIMESTAMPING.
+"""What recvmsg brings besides octets: TCP_INQ, reports of SO_TIMESTAMPING and of MSG_ZEROCOPY.
 
 Control messages are (level, type, octets) with Linux's numbers and layouts. Reports wait in the
 error queue and are read with MSG_ERRQUEUE, one a call: its time (struct scm_timestamping, in the
@@ -12,7 +12,7 @@ from typing import Final
 from lastack.errors import error_for
 from lastack.stack import options as o
 from lastack.tcp.connection import Connection
-from lastack.tcp.stamps import ACKNOWLEDGED, SCHEDULED, SENT, Stage, Stamps
+from lastack.tcp.stamps import ACKNOWLEDGED, RELEASED, SCHEDULED, SENT, Stage, Stamps
 from lastack.tcp.states import CLOSED
 from lastack.units import SECOND
 
@@ -38,6 +38,8 @@ SCM_TSTAMP_SND: Final = int(SENT)
 SCM_TSTAMP_SCHED: Final = int(SCHEDULED)
 SCM_TSTAMP_ACK: Final = int(ACKNOWLEDGED)
 SO_EE_ORIGIN_TIMESTAMPING: Final = 4
+SO_EE_ORIGIN_ZEROCOPY: Final = 5
+SO_EE_CODE_ZEROCOPY_COPIED: Final = 1
 
 Control = tuple[int, int, bytes]
 Message = tuple[bytes, list[Control], int]
@@ -69,6 +71,18 @@ def watch(connection: Connection, flags: int) -> None:
         stamps.base = buffer.end if flags & SOF_TIMESTAMPING_OPT_ID_TCP else buffer.start
 
 
+def lend(connection: Connection) -> None:
+    """Report when the octets of the SEND just made are needed no more (MSG_ZEROCOPY).
+
+    What is not `bytes` was copied, what is may have been cut up: the report says "copied", as the
+    kernel's does where the device could not do without.
+    """
+    stamps = connection.tcb.stamps
+    if stamps is None:
+        stamps = connection.tcb.stamps = Stamps()
+    stamps.lent(connection.tcb.snd.buffer.end)
+
+
 def has_reports(connection: Connection | None) -> bool:
     """Whether the error queue holds anything (POLLERR)."""
     if connection is None or connection.tcb.stamps is None:
@@ -85,12 +99,17 @@ def take_report(connection: Connection, flags: int) -> tuple[list[Control], int]
     if stamps is None or not stamps.reports:
         raise error_for(errno.EAGAIN)
     stamp = stamps.reports.pop(0)
-    times = _TIMES.pack(stamp.time // SECOND, stamp.time % SECOND, 0, 0, 0, 0)
-    key = stamp.key if flags & SOF_TIMESTAMPING_OPT_ID else 0
-    about = _ERROR.pack(errno.ENOMSG, SO_EE_ORIGIN_TIMESTAMPING, 0, 0, int(stamp.stage), key)
     level, kind = o.IPPROTO_IP, o.IP_RECVERR
     if len(connection.local.address) == 16:
         level, kind = o.IPPROTO_IPV6, o.IPV6_RECVERR
+    if stamp.stage is RELEASED:
+        about = _ERROR.pack(
+            0, SO_EE_ORIGIN_ZEROCOPY, 0, SO_EE_CODE_ZEROCOPY_COPIED, stamp.first, stamp.key
+        )
+        return [(level, kind, about)], o.MSG_ERRQUEUE
+    times = _TIMES.pack(stamp.time // SECOND, stamp.time % SECOND, 0, 0, 0, 0)
+    key = stamp.key if flags & SOF_TIMESTAMPING_OPT_ID else 0
+    about = _ERROR.pack(errno.ENOMSG, SO_EE_ORIGIN_TIMESTAMPING, 0, 0, int(stamp.stage), key)
     cut = 0 if flags & SOF_TIMESTAMPING_OPT_TSONLY else o.MSG_TRUNC  # the segment itself
     messages = [(o.SOL_SOCKET, SCM_TIMESTAMPING, times), (level, kind, about)]
     return messages, o.MSG_ERRQUEUE | cut

@@ -165,6 +165,17 @@ def _set_timestamping(socket: SocketOptions, value: Value, now: int) -> None:
     socket.stamping = flags
 
 
+def _get_zerocopy(socket: SocketOptions, now: int) -> Value:
+    return int(socket.zerocopy)
+
+
+def _set_zerocopy(socket: SocketOptions, value: Value, now: int) -> None:
+    wanted = number_in(value)
+    if wanted not in (0, 1):
+        raise error_for(errno.EINVAL, f"{wanted} is neither 0 nor 1")
+    socket.zerocopy = wanted == 1
+
+
 def _get_free_bind(socket: SocketOptions, now: int) -> Value:
     return int(socket.free_bind)
 
@@ -194,6 +205,7 @@ MORE_ROWS: Final[dict[tuple[int, int], tuple[Getter, Setter | None]]] = {
     (o.SOL_SOCKET, o.SO_RCVLOWAT): (_get_read_low_water, _set_read_low_water),
     (o.SOL_SOCKET, o.SO_SNDLOWAT): (_get_write_low_water, None),
     (o.SOL_SOCKET, o.SO_TIMESTAMPING): (_get_timestamping, _set_timestamping),
+    (o.SOL_SOCKET, o.SO_ZEROCOPY): (_get_zerocopy, _set_zerocopy),
     (o.IPPROTO_IP, o.IP_FREEBIND): (_get_free_bind, _set_free_bind),
     (o.IPPROTO_IP, o.IP_TTL): (_get_hops, _set_hops),
     (o.IPPROTO_IP, o.IP_MTU): (_get_path_mtu, None),

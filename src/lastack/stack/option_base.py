@@ -19,7 +19,8 @@ class SocketOptions:
     `config` counts until there is a connection, which then has its own; a listener's is that of
     its children. `linger` is None, or (SO_LINGER on) the seconds that a close may take.
     `notsent_lowat` is TCP_NOTSENT_LOWAT as it was set, 0 for the host's.
-    `free_bind` is IP_FREEBIND, `tells_inq` TCP_INQ, `stamping` SO_TIMESTAMPING.
+    `free_bind` is IP_FREEBIND, `tells_inq` TCP_INQ, `stamping` SO_TIMESTAMPING,
+    `zerocopy` SO_ZEROCOPY.
     """
 
     stack: Stack
@@ -36,6 +37,7 @@ class SocketOptions:
     free_bind: bool
     tells_inq: bool
     stamping: int
+    zerocopy: bool
     _reports: list[ErrorReport]
 
     def __init__(self, stack: Stack, family: int, config: Config) -> None:
@@ -54,6 +56,7 @@ class SocketOptions:
         self.free_bind = False
         self.tells_inq = False
         self.stamping = 0
+        self.zerocopy = False
 
     def current(self) -> Config:
         """Return the Config that counts now."""

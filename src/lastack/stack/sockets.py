@@ -124,6 +124,7 @@ class TcpSocket(SocketOptions):
         if connection is None:
             raise error_for(errno.EAGAIN)
         made = TcpSocket(self.stack, self.family, connection.config)
+        made.zerocopy = self.zerocopy
         made.connection = connection
         made.linger = self.linger
         made.reuse = self.reuse
@@ -203,12 +204,13 @@ class TcpSocket(SocketOptions):
         connection = self._connected()
         if _is_opening(connection):
             raise error_for(errno.EAGAIN)
-        code = self.take_error()
-        if code:
+        if code := self.take_error():
             raise error_for(code)
         taken = connection.send(
             data, now, bool(flags & MSG_OOB), bool(flags & MSG_MORE), bool(flags & options.MSG_EOR)
         )
+        if taken and self.zerocopy and flags & options.MSG_ZEROCOPY:
+            messages.lend(connection)
         self.stack.wake(connection, now)
         if taken == 0 and len(data):
             raise error_for(errno.EAGAIN)

@@ -1,4 +1,5 @@
-"""When the last octet of a SEND went out and was acknowledged, for whoever asks (SO_TIMESTAMPING).
+"""When the last octet of a SEND went out and was acknowledged, for whoever asks (SO_TIMESTAMPING),
+and when its octets are needed no more (MSG_ZEROCOPY).
 
 The user asks, the octet goes out, its acknowledgment comes: each gives one report at most.
 Retransmissions give none: a report of the first transmission tells how long sending took.
@@ -17,24 +18,32 @@ class Stage(IntEnum):
     SENT = 0
     SCHEDULED = 1
     ACKNOWLEDGED = 2
+    RELEASED = 3
+    """No stage of SO_TIMESTAMPING: the octets of a SEND with MSG_ZEROCOPY are the user's again."""
 
 
 SENT = Stage.SENT
 SCHEDULED = Stage.SCHEDULED
 ACKNOWLEDGED = Stage.ACKNOWLEDGED
+RELEASED = Stage.RELEASED
 
 
 class Stamp:
-    """A report: at `time` (nanoseconds) the octet numbered `key` had come to this stage."""
+    """A report: at `time` (nanoseconds) the octet numbered `key` had come to this stage.
+
+    RELEASED is of SENDs instead of octets, from number `first` to number `key`.
+    """
 
     stage: Stage
     key: int
     time: int
+    first: int
 
-    def __init__(self, stage: Stage, key: int, time: int) -> None:
+    def __init__(self, stage: Stage, key: int, time: int, first: int = 0) -> None:
         self.stage = stage
         self.key = key
         self.time = time
+        self.first = first
 
 
 class Stamps:
@@ -48,6 +57,8 @@ class Stamps:
     reports: list[Stamp]
     _unsent: list[tuple[int, tuple[Stage, ...]]]
     _unacked: list[int]
+    _lent: list[int]
+    _released: int
 
     def __init__(self) -> None:
         self.wanted = ()
@@ -55,6 +66,8 @@ class Stamps:
         self.reports = []
         self._unsent = []
         self._unacked = []
+        self._lent = []
+        self._released = 0
 
     def queued(self, end: int) -> None:
         """A SEND has been queued up to this stream offset."""
@@ -71,10 +84,30 @@ class Stamps:
             if ACKNOWLEDGED in wanted:
                 self._unacked.append(at)
 
+    def lent(self, end: int) -> None:
+        """The octets of a SEND up to this stream offset are to be told of when they are released.
+
+        There is no bound but that of the send buffer: each has an octet in it.
+        """
+        self._lent.append(end)
+
     def acknowledged(self, end: int, now: int) -> None:
         """Everything before this stream offset has been acknowledged."""
         while self._unacked and self._unacked[0] <= end:
             self._report(ACKNOWLEDGED, self._unacked.pop(0), now)
+        while self._lent and self._lent[0] <= end:
+            del self._lent[0]
+            self._release(now)
+
+    def _release(self, now: int) -> None:
+        """Report the next SEND as released, with those before it where that was the last report."""
+        number = self._released
+        self._released += 1
+        last = self.reports[-1] if self.reports else None
+        if last is not None and last.stage is RELEASED and last.key == number - 1:
+            last.key = number
+        elif len(self.reports) < MOST_STAMPS:
+            self.reports.append(Stamp(RELEASED, number, now, number))
 
     def _report(self, stage: Stage, end: int, now: int) -> None:
         if len(self.reports) < MOST_STAMPS:
