@@ -42,6 +42,8 @@ BELIEVED_FOR: Final = AGE * MINUTE
 SIZES4: Final = (536, 1300, 1440, 1460)
 SIZES6: Final = (1220, 1420, 1440, 8940)
 """MSSs that a cookie can say, those of IPv6 apart; the largest that is not above the peer's."""
+SAYS_SACK: Final = 4
+"""Added to a size's index, where the Config has cookies that say this too."""
 _BITS: Final = 6
 _LOW: Final = (1 << _BITS) - 1
 _NO_SCALE: Final = 15
@@ -66,15 +68,15 @@ class SynCookies:
         body = (self._hash(four_tuple, minute) + index) & _ROOM
         return (self._place(four_tuple, irs) + ((minute << _COUNT) & _MASK) + body) & _MASK
 
-    def read(self, four_tuple: bytes, irs: int, iss: int, sizes: tuple[int, ...], now: int) -> int:
-        """Return the MSS of a cookie, -1 for a number that is none, or is too old."""
+    def read(self, four_tuple: bytes, irs: int, iss: int, most: int, now: int) -> int:
+        """Return the index of a cookie, below `most`; -1 for what is none, or is too old."""
         rest = (iss - self._place(four_tuple, irs)) & _MASK
         minute = now // MINUTE
         age = (minute - (rest >> _COUNT)) & 0xFF
         if age >= AGE:
             return -1
         index = (rest - self._hash(four_tuple, minute - age)) & _ROOM
-        return sizes[index] if index < len(sizes) else -1
+        return index if index < most else -1
 
     def _place(self, four_tuple: bytes, irs: int) -> int:
         """Hash SEG.SEQ too: added, as others do, another one would only say another MSS."""
@@ -93,9 +95,10 @@ def size_index(sizes: tuple[int, ...], mss: int) -> int:
     return index
 
 
-def plain_syn(segment: Segment, stamps: bool) -> Segment:
+def plain_syn(segment: Segment, stamps: bool, sack: bool) -> Segment:
     """Return a SYN without what a cookie cannot hold: its data, and whatever but an MSS it offers
-    when there are no timestamps, or we want none. What is not remembered must not be agreed on.
+    when there are no timestamps, or we want none (and SACK, where the cookie says that: `sack`).
+    What is not remembered must not be agreed on.
     """
     flags = segment.flags & (SYN | ECE | CWR)
     if flags & (ECE | CWR) != ECE | CWR:
@@ -104,6 +107,7 @@ def plain_syn(segment: Segment, stamps: bool) -> Segment:
     if segment.ts_val == ABSENT or not stamps:
         flags &= SYN
         options = _mss(segment.mss) if segment.mss > 0 else b""
+        options += b"\x04\x02\x00\x00" if sack and segment.sack_permitted else b""
     return Segment(
         segment.source_port,
         segment.destination_port,
@@ -125,7 +129,7 @@ def stamp_for(segment: Segment, ecn: bool, now: int) -> int:
     return stamp if stamp <= clock else stamp - (1 << _BITS)
 
 
-def syn_of(ack: Segment, mss: int, stamp: int) -> Segment:
+def syn_of(ack: Segment, mss: int, stamp: int, sack: bool) -> Segment:
     """Return the SYN that the sender of an ACK must have sent; `stamp` is its echo of ours."""
     options = _mss(mss)
     flags = SYN
@@ -137,6 +141,8 @@ def syn_of(ack: Segment, mss: int, stamp: int) -> Segment:
         if stamp & _ECN:
             flags |= ECE | CWR
         options += struct.pack("!BBII", TIMESTAMPS, 10, ack.ts_val, 0)
+    elif sack:
+        options += b"\x04\x02"
     options += bytes(-len(options) % 4)
     seq = (ack.seq - 1) & _MASK
     return Segment(

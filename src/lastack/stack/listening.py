@@ -6,6 +6,7 @@ from lastack.stack.authentic import signer_for, stranger_stop
 from lastack.stack.cookies import (
     ALWAYS,
     BELIEVED_FOR,
+    SAYS_SACK,
     SIZES4,
     SIZES6,
     WHEN_FULL,
@@ -163,9 +164,12 @@ def _send_cookie(
     """Answer a SYN as a child would, with a cookie for its ISS, and keep nothing (RFC 4987 3.6)."""
     key = key_of(local, remote)
     sizes = SIZES4 if len(local.address) == 4 else SIZES6
-    asked = plain_syn(segment, config.timestamps)
+    asked = plain_syn(segment, config.timestamps, config.cookies_say_sack)
     mss = asked.mss if asked.mss != ABSENT else sizes[0]
-    iss = host.cookies.make(key, asked.seq, size_index(sizes, mss), now)
+    index = size_index(sizes, mss)
+    if config.cookies_say_sack and asked.sack_permitted:
+        index += SAYS_SACK
+    iss = host.cookies.make(key, asked.seq, index, now)
     child = host.make(local, remote, interface, config, hops, now, iss)
     signer = signer_for(config, local, remote) if config.md5_keys else None
     if signer is not None:
@@ -204,8 +208,9 @@ def _cookie_arrives(
     key = key_of(local, remote)
     sizes = SIZES4 if len(local.address) == 4 else SIZES6
     iss = (segment.ack - 1) & _MASK
-    mss = host.cookies.read(key, (segment.seq - 1) & _MASK, iss, sizes, now)
-    if mss < 0 or interface is None:
+    most = 2 * SAYS_SACK if listener.config.cookies_say_sack else SAYS_SACK
+    index = host.cookies.read(key, (segment.seq - 1) & _MASK, iss, most, now)
+    if index < 0 or interface is None:
         host.counters.cookies_failed += 1
         return Stop.ACK_IN_LISTEN, None
     if listener.accept_queue_full:
@@ -221,7 +226,8 @@ def _cookie_arrives(
     try:
         child.open_passive(now)
         stamp = (segment.ts_ecr - child.tcb.ts_offset) & _MASK
-        child.segment_arrives(syn_of(segment, mss, stamp), now)
+        mss = sizes[index % SAYS_SACK]
+        child.segment_arrives(syn_of(segment, mss, stamp, index >= SAYS_SACK), now)
         child.next_segment(now)  # it was sent long ago
         child.answered_long_ago()
         return child.segment_arrives(segment, now), slot

@@ -432,6 +432,7 @@ _FREEBSD: Final = Config(
     ecn_after_plain_syn=True,
     implied_connect=True,
     syn_cookies=1,
+    cookies_say_sack=True,
     fast_open_blackhole_timeout=0,
     ports=(10000, 65535),
 )

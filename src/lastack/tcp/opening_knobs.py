@@ -47,6 +47,9 @@ class OpeningKnobs:
     syn_cookies: int = 0
     """The host's knob: 1 answers with SYN cookies (RFC 4987 3.6) while a listener's queue of
     half-open connections is full, 2 always, 0 never."""
+    cookies_say_sack: bool = False
+    """A SYN cookie remembers SACK of peers without timestamps too, as in FreeBSD; half as many
+    guesses then find one."""
     defer_accept: int = 0
     """TCP_DEFER_ACCEPT: the ACK of a SYN-ACK opens only with data, until so many of the SYN-ACK's
     timeouts have passed; 0 is at once (RFC 9293 3.10.7.4 fifth)."""
