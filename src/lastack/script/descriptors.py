@@ -102,6 +102,7 @@ class Watch:
         self.events = events
         self.data = data
         self.edge = True
+        self.armed = True
         self._stamp: tuple[int, ...] = ()
         self._room = False
 
@@ -113,7 +114,14 @@ class Watch:
             tcb = connection.tcb
             error = int(socket.error != 0)
             state = int(connection.state)
-            stamp: tuple[int, ...] = (tcb.bytes_received, int(tcb.rcv.finished), state, error)
+            told = tcb.stamps.told if tcb.stamps is not None else 0
+            stamp: tuple[int, ...] = (
+                tcb.bytes_received,
+                int(tcb.rcv.finished),
+                state,
+                error,
+                told,
+            )
         else:
             listener = socket.listener
             stamp = (len(listener.waiting) if listener is not None else -1,)
@@ -124,12 +132,11 @@ class Watch:
 
     def take(self, handle: Handle) -> int:
         """Return the events to report now, 0 for none."""
-        found = readiness(handle) & (self.events | _ALWAYS)
+        found = readiness(handle) & (self.events | _ALWAYS) if self.armed else 0
         if not found or (self.events & EPOLLET and not self.edge):
             return 0
         self.edge = False
-        if self.events & EPOLLONESHOT:
-            self.events = 0
+        self.armed = not self.events & EPOLLONESHOT
         return found
 
 

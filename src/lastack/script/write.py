@@ -46,8 +46,7 @@ def write(
     if not flags & MSG_MORE:
         tcb.pushed = tcb.snd.end
         tcb.corked = connection.cork
-    if handle.socket.zerocopy and flags & MSG_ZEROCOPY:
-        lend(connection)
+    lend(connection, done if handle.socket.zerocopy else 0, flags)
     if stamps is not None:
         stamps.queued(tcb.snd.buffer.end)
         stamps.sent(tcb.snd.offset(tcb.snd.nxt), those.stage.clock)

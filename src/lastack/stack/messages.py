@@ -71,12 +71,14 @@ def watch(connection: Connection, flags: int) -> None:
         stamps.base = buffer.end if flags & SOF_TIMESTAMPING_OPT_ID_TCP else buffer.start
 
 
-def lend(connection: Connection) -> None:
-    """Report when the octets of the SEND just made are needed no more (MSG_ZEROCOPY).
+def lend(connection: Connection, taken: int, flags: int) -> None:
+    """Report when the octets of the SEND just made are needed no more, if `flags` ask for it.
 
     What is not `bytes` was copied, what is may have been cut up: the report says "copied", as the
     kernel's does where the device could not do without.
     """
+    if not taken or not flags & o.MSG_ZEROCOPY:
+        return
     stamps = connection.tcb.stamps
     if stamps is None:
         stamps = connection.tcb.stamps = Stamps()

@@ -209,8 +209,7 @@ class TcpSocket(SocketOptions):
         taken = connection.send(
             data, now, bool(flags & MSG_OOB), bool(flags & MSG_MORE), bool(flags & options.MSG_EOR)
         )
-        if taken and self.zerocopy and flags & options.MSG_ZEROCOPY:
-            messages.lend(connection)
+        messages.lend(connection, taken if self.zerocopy else 0, flags)
         self.stack.wake(connection, now)
         if taken == 0 and len(data):
             raise error_for(errno.EAGAIN)
@@ -250,6 +249,7 @@ class TcpSocket(SocketOptions):
             taken = connection.send(data, now)
         elif room and len(data):
             taken = connection.send(memoryview(data)[:room], now)
+        messages.lend(connection, taken if self.zerocopy else 0, flags)
         self.stack.wake(connection, now)
         if not taken:
             raise error_for(errno.EINPROGRESS)

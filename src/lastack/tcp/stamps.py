@@ -49,12 +49,14 @@ class Stamp:
 class Stamps:
     """Stream offsets behind the octets that are watched, and the reports about them.
 
-    `wanted` are the stages to be reported of SENDs to come; keys count from offset `base`.
+    `wanted` are the stages to be reported of SENDs to come; keys count from offset `base`; `told`
+    counts what there was to report.
     """
 
     wanted: tuple[Stage, ...]
     base: int
     reports: list[Stamp]
+    told: int
     _unsent: list[tuple[int, tuple[Stage, ...]]]
     _unacked: list[int]
     _lent: list[int]
@@ -64,6 +66,7 @@ class Stamps:
         self.wanted = ()
         self.base = 0
         self.reports = []
+        self.told = 0
         self._unsent = []
         self._unacked = []
         self._lent = []
@@ -103,6 +106,7 @@ class Stamps:
         """Report the next SEND as released, with those before it where that was the last report."""
         number = self._released
         self._released += 1
+        self.told += 1
         last = self.reports[-1] if self.reports else None
         if last is not None and last.stage is RELEASED and last.key == number - 1:
             last.key = number
@@ -110,5 +114,6 @@ class Stamps:
             self.reports.append(Stamp(RELEASED, number, now, number))
 
     def _report(self, stage: Stage, end: int, now: int) -> None:
+        self.told += 1
         if len(self.reports) < MOST_STAMPS:
             self.reports.append(Stamp(stage, (end - 1 - self.base) & 0xFFFFFFFF, now))
