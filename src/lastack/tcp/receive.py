@@ -159,7 +159,8 @@ class ReceiveHalf:
     def update_is_due(self, mss: int) -> bool:
         """Return whether reading has freed so much that the peer should hear of it unasked."""
         offered = diff(self.edge, self.nxt)
-        opened = min(self.capacity - self.queued, 0xFFFF << self.scale, self.clamp) - offered
+        room = min(self.capacity - self.queued, 0xFFFF << self.scale)  # two by two is compiled well
+        opened = min(room, self.clamp) - offered
         step = min(mss, self.capacity // 2)
         if offered < 2 * step:
             return opened >= step
