@@ -60,6 +60,7 @@ GOOGLE: Final = (
         r"^fast_retransmit/fr-4pkt-fack-last-mss",
         "a script older than the kernel of the day, which waits 27 ms for reordering, not 40",
     ),
+    (r"^cubic/", "PSH inside a long write, where Linux has filled half the largest window"),
     (r"^slow_start/", "Linux's arithmetic of the congestion window"),
     (r"^gro/", "Linux's estimate of the peer's segments (tcpi_rcv_mss)"),
     (r"^tcp_info/", "values of TCP_INFO that lastack does not keep"),

@@ -44,7 +44,7 @@ def look(tcb: Tcb, info: ConnectionInfo, now: int) -> ConnectionInfo:
     info.delivery_rate = tally.delivery_rate
     info.rate_app_limited = tally.rate_app_limited
     info.min_rtt = tcb.rtt.minimum if tcb.rtt.minimum < NEVER else None
-    info.pacing_rate = tcb.controller.pacing_rate() if tcb.controller is not None else 0
+    info.pacing_rate = tcb.pacer.rate if tcb.pacer is not None else 0
     info.reordering = config.duplicate_acks
     if tcb.recovery is not None and tcb.recovery.reordering_seen:
         info.reordering = tcb.recovery.reordering
