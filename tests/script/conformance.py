@@ -32,9 +32,7 @@ _OFFERED_MSS: Final = (
     "script for IPv4 agrees"
 )
 FREEBSD: Final = (
-    (r"TCP_FUNCTION_BLK", "one of FreeBSD's other TCPs, chosen by name"),
     (r"cookie-update-of-length-17 ", "is corrupt: it begins with a stray `s`"),
-    (r"^fast-open/", "TCP Fast Open (RFC 7413), which lastack has not yet"),
     (
         r"tcp-over-udp/rcv-syn-timewait",
         "wants a SYN to open a connection in TIME-WAIT again, which `reuse_time_wait=0` forbids",
@@ -42,28 +40,32 @@ FREEBSD: Final = (
     (r"hard-error-ignored-ipv6", _OFFERED_MSS),
 )
 GOOGLE: Final = (
-    (r"^fastopen/|zerocopy/fastopen|fastopen-invalid|FASTOPEN", "TCP Fast Open (RFC 7413)"),
-    (r"^zerocopy/|SO_ZEROCOPY", "Linux's MSG_ZEROCOPY"),
-    (r"NOTSENT_LOWAT", "Linux's TCP_NOTSENT_LOWAT"),
-    (r"^mtu_probe/", "probing for the path MTU (RFC 4821)"),
-    (r"^cwnd_moderation/.*-ecn-", "proportional rate reduction (RFC 6937) after an ECN echo"),
     (r"root fq|pfifo limit", "a queue of the machine's (`tc`)"),
     (r"^nagle/https_client", "where Linux's buffers end, which sets PSH there (needs `ethtool`)"),
     (
         r"^ts_recent/invalid_ack",
         "a script older than the kernel of the day, which answers an ACK of what was never sent",
     ),
-    (r"^cubic/.* flags differ", "PSH where one of Linux's buffers ends that was once the last"),
-    (r"^cubic/", "CUBIC (RFC 9438)"),
-    (r"PMTUDISC", "Linux's IP_PMTUDISC_DONT"),
+    (r"^cubic/", "PSH inside a long write, where Linux has filled half the largest window"),
     (
         r"^fast_retransmit/fr-4pkt-fack-last-mss",
         "a script older than the kernel of the day, which waits 27 ms for reordering, not 40",
     ),
-    (r"^cubic/", "PSH inside a long write, where Linux has filled half the largest window"),
-    (r"^slow_start/", "Linux's arithmetic of the congestion window"),
-    (r"^gro/", "Linux's estimate of the peer's segments (tcpi_rcv_mss)"),
-    (r"^tcp_info/", "values of TCP_INFO that lastack does not keep"),
+    (
+        r"^cwnd_moderation/.*-ecn-",
+        "the last segment of the congestion window while it comes down after an ECN echo",
+    ),
+    (r"SO_MARK", "a mark for the kernel's own routing"),
+    (r"^zerocopy/closed", "sending before connecting is ENOTCONN here, as in POSIX, EPIPE there"),
+    (r"^zerocopy/maxfrags", "how many pieces of the user's memory Linux puts into one buffer"),
+    (
+        r"^fastopen/server/client-ack-dropped",
+        "how Linux lets the window grow by the room that its buffers really take",
+    ),
+    (
+        r"^fastopen/client/syn-data-icmp-unreach-frag-needed-with-seq-ipv6",
+        "is for IPv6, and played over IPv4 here",
+    ),
 )
 
 

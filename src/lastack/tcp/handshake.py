@@ -115,6 +115,8 @@ def _our_syn_is_acknowledged(tcb: Tcb, segment: Segment, ack: int, now: int) -> 
         tcb.tally.acknowledged(octets - 1, tcb.mss, False)
     tcb.bytes_acked += diff(ack, tcb.snd.iss) - 1
     tcb.snd.advance(ack)
+    if tcb.stamps is not None:
+        tcb.stamps.acknowledged(tcb.snd.offset(ack), now)  # of octets on the SYN
     if sent.rtt >= 0 and not sent.resent_acked:
         tcb.rtt.sample(sent.rtt, tcb.config)
     elif tcb.ts_on and segment.ts_ecr != ABSENT:
