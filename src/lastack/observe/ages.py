@@ -1,0 +1,74 @@
+"""Since when a socket has been in its state: the kernel does not say, but its clocks allow claims.
+
+Each claim says whether it is exact or a lower bound, and by which number it is held.
+"""
+
+from typing import Final, NamedTuple
+
+from lastack.observe.core.diag import TIMERS, KernelSocket
+from lastack.observe.kernel_info import values_in
+from lastack.tcp.states import State
+from lastack.units import MS, SECOND, US
+
+TIME_WAIT_LENGTH: Final = 60 * SECOND
+"""Linux's TCP_TIMEWAIT_LEN."""
+_FIRST_TIMEOUT: Final = 1 * SECOND
+_RETRANSMIT: Final = TIMERS.index("retransmit")
+_KEEPALIVE: Final = TIMERS.index("keepalive")
+_TIME_WAIT: Final = TIMERS.index("time wait")
+_BY_TIMER: Final = (State.SYN_SENT, State.FIN_WAIT_1, State.CLOSING, State.LAST_ACK)
+
+
+class Age(NamedTuple):
+    """How long, in nanoseconds; `exact` or at least; `by` names what it was read from."""
+
+    time: int
+    exact: bool
+    by: str
+
+
+def age_of(found: KernelSocket, fin_timeout: int = TIME_WAIT_LENGTH) -> Age | None:
+    """Return since when a socket has been in its state, as far as one dump tells; None for unknown.
+
+    The record must have been asked for with `info`. `fin_timeout` is tcp_fin_timeout.
+    """
+    state, left = found.state, found.expires * MS
+    if found.timer == _TIME_WAIT:
+        whole = TIME_WAIT_LENGTH if state is State.TIME_WAIT else fin_timeout
+        return Age(max(whole - left, 0), True, "timer")
+    if state is State.SYN_RECEIVED and not found.info:
+        # The SYN-ACK is sent again after 1 s, 2 s, 4 s ...
+        waits = (1 << min(found.retransmits, 16)) * _FIRST_TIMEOUT
+        return Age(max(2 * waits - _FIRST_TIMEOUT - left, 0), True, "timer")
+    values = values_in(found.info)
+    if not values or state in (State.LISTEN, State.CLOSED):
+        return None
+    if state in _BY_TIMER and found.timer == _RETRANSMIT:
+        return _by_back_off(found, values, left)
+    if state is State.SYN_SENT:
+        return None
+    heard = values.get("last_ack_recv", 0)
+    sent = values.get("last_data_sent", 0)
+    received = values.get("last_data_recv", 0)
+    if state is State.ESTABLISHED:
+        return Age(max(heard, sent, received) * MS, False, "silence")
+    # The peer's last segment was the one that led here, unless something of ours has been
+    # answered since: data, or a keep-alive probe.
+    answered = sent < heard or found.timer == _KEEPALIVE
+    if state is State.FIN_WAIT_2:
+        answered = answered or received <= heard
+    return Age(heard * MS, not answered, "silence")
+
+
+def _by_back_off(found: KernelSocket, values: dict[str, int], left: int) -> Age:
+    """Add up the waits that a retransmission timer has behind it: each was half the next one.
+
+    Linux retransmits the first SYNs without backing off, so there are more waits than doublings.
+    """
+    now = values.get("rto", 0) * US
+    doublings = min(values.get("backoff", 0), 32)
+    first = now >> doublings
+    behind = sum(now >> place for place in range(1, doublings + 1))
+    behind += max(found.retransmits - doublings, 0) * first
+    exact = found.state is State.SYN_SENT
+    return Age(behind + max(now - left, 0), exact, "back-off")
