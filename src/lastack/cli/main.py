@@ -35,6 +35,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "lastack.cli.compete",
         "Congestion controllers, yours too, share a bottleneck in virtual time.",
     ),
+    "read": (
+        "lastack.cli.read",
+        "What captures hold: both ends of every connection, state by state.",
+    ),
     "script": ("lastack.cli.script", "Run packetdrill scripts against our own TCP."),
     "check": ("lastack.cli.check", "Ask any TCP of yours whether it does what RFC 9293 says."),
     "completion": ("lastack.cli.completion", "Print what makes a shell complete our words."),

@@ -9,13 +9,13 @@ been silent longest are given up early, marked `evicted`, and counted.
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO, Final
 
 from lastack.observe.core.flow import Flow
 from lastack.observe.core.rows import Rows
 from lastack.observe.core.scan import Scanner
-from lastack.observe.sources import in_order, open_capture
+from lastack.observe.sources import Notice, in_order, open_capture
 from lastack.units import SECOND
 from lastack.wire.batches import Batch, BatchReader
 from lastack.wire.capture import LINKTYPE_RAW, CaptureError
@@ -29,16 +29,22 @@ class Observer:
     """Watches segments go by and keeps the connections they make.
 
     `most_open` connections are kept at most; one that is over is kept for `linger` nanoseconds of
-    the capture's own time, for what may still come. `evicted` counts those given up early.
+    the capture's own time, for what may still come. `evicted` counts those given up early. Of
+    several observers of one capture each takes the connections of its `share` of `shares`.
     """
 
     scanner: Scanner
     evicted: int
 
     def __init__(
-        self, most_open: int = MOST_OPEN, linger: int = LINGER, rows: Rows | None = None
+        self,
+        most_open: int = MOST_OPEN,
+        linger: int = LINGER,
+        rows: Rows | None = None,
+        share: int = 0,
+        shares: int = 1,
     ) -> None:
-        self.scanner = Scanner()
+        self.scanner = Scanner(share, shares)
         self.scanner.rows = rows
         self.most_open = most_open
         self.linger = linger
@@ -118,10 +124,16 @@ def read(*paths: str | os.PathLike[str], most_open: int = MOST_OPEN) -> Iterator
     Whatever is still open comes at the end. A file that is cut or damaged gives what it holds; the
     CaptureError comes after all the connections. OSError when a file cannot be opened.
     """
-    observer = Observer(most_open)
+    return read_with(Observer(most_open), paths)
+
+
+def read_with(
+    observer: Observer, paths: Iterable[str | os.PathLike[str]], notice: Notice | None = None
+) -> Iterator[Flow]:
+    """The same as `read` with an observer of one's own, which has the counts afterwards."""
     problem: CaptureError | None = None
     for path in in_order(paths):
-        file = open_capture(path)
+        file = open_capture(path, notice)
         try:
             yield from observe_file(observer, file)
         except CaptureError as error:

@@ -5,52 +5,63 @@ import gzip
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 from lastack.errors import error_for
+from lastack.wire.capture import CaptureError
 
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _DIGITS: Final = re.compile(r"(\d+)")
 
 
-def open_capture(path: str | os.PathLike[str]) -> BinaryIO:
+Notice = Callable[[int], None]
+"""Told how many more octets of a file have been read."""
+
+
+def open_capture(path: str | os.PathLike[str], notice: Notice | None = None) -> BinaryIO:
     """Open a capture for reading octets, decompressing gzip and zstd; `-` is standard input.
 
+    `notice` hears of the octets that are read, as they stand in the file.
     Raises OSError when it cannot be opened, and for zstd without the library (ENOTSUP).
     """
     raw: BinaryIO = sys.stdin.buffer if str(path) == "-" else open(path, "rb", buffering=1 << 20)  # noqa: SIM115
-    peeked = _Peeked(raw)
+    peeked = _Peeked(raw, notice)
     if peeked.start[:2] == _GZIP:
-        return cast(BinaryIO, gzip.GzipFile(fileobj=cast(BinaryIO, peeked)))
+        unpacked = gzip.GzipFile(fileobj=cast(BinaryIO, peeked))
+        return cast(BinaryIO, _Unpacked(peeked, unpacked.read1, (EOFError, zlib.error, OSError)))
     if peeked.start == _ZSTD:
         try:
             import zstandard
         except ImportError:
             problem = f"{path} is compressed with zstd: pip install 'lastack[read]'"
             raise error_for(errno.ENOTSUP, problem) from None
-        decompressor = zstandard.ZstdDecompressor()
-        return cast(
-            BinaryIO,
-            decompressor.stream_reader(cast(BinaryIO, peeked), read_across_frames=True),
+        stream = zstandard.ZstdDecompressor().stream_reader(
+            cast(BinaryIO, peeked), read_across_frames=True
         )
+        return cast(BinaryIO, _Unpacked(peeked, stream.read, (zstandard.ZstdError,)))
     return cast(BinaryIO, peeked)
 
 
 class _Peeked:
     """A file whose first four octets have been looked at; it need not be able to seek."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, notice: Notice | None) -> None:
         self.file = file
+        self.notice = notice
         self.start = file.read(4)
         self._left = self.start
 
     def read(self, size: int = -1) -> bytes:
         """Read as the file would have."""
         if not self._left:
-            return self.file.read(size)
+            data = self.file.read(size)
+            if self.notice is not None:
+                self.notice(len(data))
+            return data
         left, self._left = self._left, b""
         if 0 <= size < len(left):
             self._left = left[size:]
@@ -62,6 +73,31 @@ class _Peeked:
         """Close the file, unless it is standard input."""
         if self.file is not sys.stdin.buffer:
             self.file.close()
+
+
+class _Unpacked:
+    """A compressed file; one that is damaged or cut gives what comes before that."""
+
+    def __init__(
+        self,
+        packed: _Peeked,
+        some: Callable[[int], bytes],
+        damages: tuple[type[Exception], ...],
+    ) -> None:
+        self._packed = packed
+        self._some = some
+        self._damages = damages
+
+    def read(self, size: int) -> bytes:
+        """Read up to `size` octets, none at the end; raises CaptureError at the damage."""
+        try:
+            return self._some(size)
+        except self._damages as error:
+            raise CaptureError(f"the compression is damaged: {error}", 0) from None
+
+    def close(self) -> None:
+        """Close the file beneath."""
+        self._packed.close()
 
 
 def in_order(paths: Iterable[str | os.PathLike[str]]) -> Iterator[str]:

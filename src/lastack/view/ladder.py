@@ -19,7 +19,7 @@ LOST_STYLE: Final = "bold red"
 TROUBLE_STYLE: Final = "yellow"
 
 _STATE_WIDTH: Final = 12
-_ASCII: Final = str.maketrans(
+ASCII_FORMS: Final = str.maketrans(
     {"─": "-", "▶": ">", "◀": "<", "✗": "x", "·": "|", "…": "~", "⋮": ":", "×": "x"}
 )
 
@@ -94,7 +94,7 @@ class Ladder:
             left, right = rung.left, rung.right
             for line in page.rung(rung, new_left, new_right):
                 if ascii_only:
-                    line.plain = line.plain.translate(_ASCII)
+                    line.plain = line.plain.translate(ASCII_FORMS)
                 yield line
 
     def shortened(self, most: int, sentence: str) -> "Ladder":

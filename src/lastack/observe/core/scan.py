@@ -43,8 +43,23 @@ class Scanner:
     skipped: list[int]
     rows: Rows | None
     """Where each segment gets a row, None for no rows."""
+    only: i64
+    """The connection whose segments get rows, 0 for all."""
+    share: i64
+    shares: i64
+    """It takes the connections alone that fall to its share of so many (see `share_of`)."""
+    seen: bytes
+    seen_at: i64
+    seen_stop: i64
+    """The segment of the last row: `seen[seen_at:seen_stop]` is what was captured of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, share: i64 = 0, shares: i64 = 1) -> None:
+        self.share = share
+        self.shares = shares
+        self.only = 0
+        self.seen = b""
+        self.seen_at = 0
+        self.seen_stop = 0
         self.flows = {}
         self.finished = []
         self.frames = Frames()
@@ -85,13 +100,20 @@ class Scanner:
         if total < 40 or i64(read_i16_be(data, ip + 6)) & 0x3FFF:
             self._other(data, start, stop, linktype, now)
             return
+        if self.shares > 1 and share_of(data, ip + 12, 4, self.shares) != self.share:
+            return
         self._segment(data, ip + 20, stop, total - 20, data[ip + 12 : ip + 24], now)
 
     def _other(self, data: bytes, start: i64, stop: i64, linktype: i64, now: i64) -> None:
         if not self.frames.find_tcp(data, start, stop, linktype, now):
-            self.skipped[self.frames.found.skipped] += 1
+            if self.share == 0:
+                self.skipped[self.frames.found.skipped] += 1
             return
         found = self.frames.found
+        if self.shares > 1:
+            half: i64 = (len(found.key) - 4) // 2
+            if share_of(found.key, 0, half, self.shares) != self.share:
+                return
         self._segment(found.data, found.start, found.stop, found.length, found.key, now)
 
     def _segment(self, data: bytes, tcp: i64, stop: i64, total: i64, key: bytes, now: i64) -> None:
@@ -116,7 +138,10 @@ class Scanner:
         packet = self.packets
         self.remarks = flow.segment_seen(from_a, flags, seq, ack, window, length, now, packet)
         rows = self.rows
-        if rows is not None:
+        if rows is not None and (self.only == 0 or self.only == flow.number):
+            self.seen = data
+            self.seen_at = tcp
+            self.seen_stop = stop
             rows.add(
                 packet,
                 now,
@@ -145,7 +170,8 @@ class Scanner:
             old.reused = (old.a.states | old.b.states) & TIME_WAIT != 0
             self.finished.append(old)
         self.number += 1
-        flow = Flow(int(self.number), key, now)
+        # The shares together number their connections by the packets that opened them.
+        flow = Flow(int(self.packets if self.shares > 1 else self.number), key, now)
         self.flows[key] = flow
         self.flows[reversed_key(key)] = flow
         return flow
@@ -156,6 +182,19 @@ def reversed_key(key: bytes) -> bytes:
     half = (len(key) - 4) // 2
     ports = 2 * half
     return key[half:ports] + key[:half] + key[ports + 2 :] + key[ports : ports + 2]
+
+
+def share_of(data: bytes, at: i64, half: i64, shares: i64) -> i64:
+    """Return to which of the shares a segment falls: both directions of a connection to the same.
+
+    At `at` stand both addresses, `half` octets each, and both ports.
+    """
+    ports = at + 2 * half
+    total = i64(read_i16_be(data, ports)) + i64(read_i16_be(data, ports + 2))
+    while at < ports:
+        total += i64(read_i32_be(data, at))
+        at += 4
+    return ((total & _U32) * 40503 >> 11) % shares
 
 
 def window_scale(data: bytes, at: i64, stop: i64) -> i64:

@@ -1,0 +1,32 @@
+"""A bar for long reads, on a terminal alone, and on stderr so that it stays out of the data."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+
+from lastack.observe.captures import Capture
+from lastack.observe.sources import Notice
+
+_LONG: Final = 32 << 20
+"""Octets of captures from which on there is a bar."""
+
+
+@contextmanager
+def reading_bar(captures: Sequence[Capture], passes: int = 1) -> Iterator[Notice | None]:
+    """Yield what is to be told of the octets read, None where no bar is drawn."""
+    total = sum(capture.size for capture in captures) * passes
+    screen = Console(stderr=True)
+    if not screen.is_terminal or total < _LONG:
+        yield None
+        return
+    columns = (BarColumn(None), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=screen, transient=True) as bar:
+        task = bar.add_task("", total=total)
+
+        def notice(octets: int) -> None:
+            bar.advance(task, octets)
+
+        yield notice

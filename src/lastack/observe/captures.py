@@ -1,0 +1,104 @@
+"""Which captures a list of paths stands for: single files, rotated series, folders of both."""
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lastack.observe.sources import in_order, open_capture
+from lastack.wire.batches import BatchReader
+from lastack.wire.capture import CaptureError
+
+_MAGICS: Final = frozenset(
+    bytes.fromhex(text) for text in ("0a0d0d0a", "a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1")
+)
+_NUMBER: Final = re.compile(r"\d+")
+_DATE: Final = 8
+"""Digits from which on a number in a name is a date, which changes along with the other one."""
+
+
+@dataclass(frozen=True)
+class Capture:
+    """One capture: its name, and the files it was written to, one after the other."""
+
+    name: str
+    files: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """Octets on disk, 0 for what is no plain file."""
+        return sum(os.path.getsize(file) for file in self.files if os.path.isfile(file))
+
+    @property
+    def again(self) -> bool:
+        """Whether it can be read a second time."""
+        return all(os.path.isfile(file) for file in self.files)
+
+
+def captures_in(paths: Iterable[str]) -> tuple[list[Capture], list[str]]:
+    """Return the captures that paths stand for, and the files in folders that are none.
+
+    The files of a rotated series (their names differ in one number, their times follow one
+    another) are one capture.
+    """
+    files: list[str] = []
+    passed_over: list[str] = []
+    for path in paths:
+        if path == "-" or not Path(path).is_dir():
+            files.append(path)
+            continue
+        for file in in_order([path]):
+            (files if _is_capture(file) else passed_over).append(file)
+    groups: list[list[str]] = []
+    for file in files:
+        if groups and _follows(groups[-1][-1], file):
+            groups[-1].append(file)
+        else:
+            groups.append([file])
+    return [Capture(group[0], tuple(group)) for group in groups], passed_over
+
+
+def _is_capture(path: str) -> bool:
+    try:
+        file = open_capture(path)
+        try:
+            return file.read(4) in _MAGICS
+        finally:
+            file.close()
+    except (OSError, ValueError):
+        return False
+
+
+def _follows(before: str, after: str) -> bool:
+    """Return whether a file goes on where another one of the same series ends."""
+    one, other = Path(before), Path(after)
+    if "-" in (before, after) or one.parent != other.parent or one.name == other.name:
+        return False
+    if not _same_but_for_a_number(one.name, other.name):
+        return False
+    times = [_first_time(path) for path in (before, after)]
+    return times[0] is not None and times[1] is not None and times[0] <= times[1]
+
+
+def _same_but_for_a_number(one: str, other: str) -> bool:
+    if _NUMBER.sub("0", other) == _NUMBER.sub("0", one):
+        pairs = zip(_NUMBER.findall(one), _NUMBER.findall(other))
+        differing = [a for a, b in pairs if a != b]
+        return sum(1 for a in differing if len(a) < _DATE) <= 1
+    # tcpdump -C: trace.pcap, trace.pcap1, trace.pcap2
+    return other.startswith(one) and other[len(one) :] == "1"
+
+
+def _first_time(path: str) -> int | None:
+    try:
+        file = open_capture(path)
+        try:
+            for batch in BatchReader(file).batches():
+                return int(batch.times[0])
+        finally:
+            file.close()
+    except (OSError, CaptureError):
+        pass
+    return None

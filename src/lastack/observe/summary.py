@@ -1,0 +1,252 @@
+"""What a capture amounts to: counts, the connections to show, the worst ones."""
+
+from array import array
+from bisect import bisect_left
+from collections import Counter
+from dataclasses import replace
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Final
+
+from lastack.observe.connection import Connection, addresses, connection_of, endpoint, resent_by
+from lastack.observe.core.flow import Flow
+from lastack.observe.core.frames import Skipped
+from lastack.observe.core.verdicts import Handshake, Teardown, Verdict, verdict_on
+from lastack.tcp.states import State
+
+SORTS: Final = ("number", "octets", "duration", "resent", "rtt")
+STUCK: Final = (
+    Teardown.STUCK_IN_CLOSE_WAIT,
+    Teardown.STUCK_IN_FIN_WAIT_1,
+    Teardown.LAST_ACK_LOST,
+    Teardown.PEER_SILENT,
+)
+WORST: Final = 3
+_MOST_PLACES: Final = 4096
+"""Endpoints of which troubles are counted; of more, the first."""
+
+
+def verdict_names() -> list[str]:
+    """Return every word that a connection's handshake or teardown can have."""
+    return sorted({str(one) for one in (*Handshake, *Teardown)})
+
+
+def plain_word(text: str) -> str:
+    """Return a verdict's word without what people spell differently."""
+    return text.lower().replace("-", " ").replace("_", " ")
+
+
+class Wanted:
+    """Which connections are asked for; what is None or empty asks for nothing.
+
+    `host` is an address or a network of either end, `port` of either, `state` one in which either
+    end is at the end, `verdict` the word of its handshake or teardown.
+    """
+
+    def __init__(
+        self,
+        host: str = "",
+        port: int | None = None,
+        state: State | None = None,
+        verdict: str = "",
+    ) -> None:
+        self.network: IPv4Network | IPv6Network | None = ip_network(host, False) if host else None
+        self.port = port
+        self.state = state
+        self.verdict = plain_word(verdict)
+
+    def __bool__(self) -> bool:
+        return bool(self.network or self.port is not None or self.state is not None or self.verdict)
+
+    def matches(self, flow: Flow, verdict: Verdict) -> bool:
+        """Return whether a connection is one of them."""
+        if self.network is not None or self.port is not None:
+            (a, a_port), (b, b_port) = addresses(flow.key)
+            if self.port is not None and self.port not in (a_port, b_port):
+                return False
+            network = self.network
+            if network is not None and not any(ip_address(one) in network for one in (a, b)):
+                return False
+        if self.state is not None and not (flow.a.states | flow.b.states) >> self.state & 1:
+            return False
+        words = (str(verdict.handshake), str(verdict.teardown))
+        return not self.verdict or any(self.verdict == plain_word(word) for word in words)
+
+
+class Best:
+    """Keeps the few connections whose keys are the least."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.kept: list[tuple[tuple[int, int], Connection]] = []
+        self._bar: tuple[int, int] | None = None
+
+    def takes(self, key: tuple[int, int]) -> bool:
+        """Return whether a connection with this key has a chance."""
+        return self.most > 0 and (self._bar is None or key < self._bar)
+
+    def add(self, key: tuple[int, int], connection: Connection) -> None:
+        """Keep a connection, unless enough better ones are there."""
+        self.kept.append((key, connection))
+        if len(self.kept) >= 2 * self.most + 64:
+            self._trim()
+
+    def merge(self, other: "Best") -> None:
+        """Take in what another one has kept."""
+        self.kept += other.kept
+        self._trim()
+
+    def connections(self) -> list[Connection]:
+        """Return the best, in order."""
+        self._trim()
+        return [connection for _, connection in self.kept]
+
+    def renumber(self, numbers: "array[int]") -> None:
+        """Give each the place of its number among all."""
+        self.kept = [
+            ((key[0], place), replace(one, number=place))
+            for key, one in self.kept
+            for place in (bisect_left(numbers, one.number) + 1,)
+        ]
+
+    def _trim(self) -> None:
+        self.kept.sort(key=_key)
+        del self.kept[self.most :]
+        if len(self.kept) == self.most and self.kept:
+            self._bar = self.kept[-1][0]
+
+
+def _key(one: tuple[tuple[int, int], Connection]) -> tuple[int, int]:
+    return one[0]
+
+
+class Summary:
+    """Counts over the connections of one capture, and the few that are shown by name.
+
+    `shown` holds the first `most` in the order `sort`, `resent` and `stuck` the worst; `places`
+    says by kind of trouble at which endpoint it was how often. `matched` counts those that were
+    asked for.
+    """
+
+    def __init__(self, capture: str, wanted: Wanted, most: int, sort: str, shares: int = 1) -> None:
+        self.capture = capture
+        self.wanted = wanted
+        self.sort = sort
+        self.shares = shares
+        self.packets = 0
+        self.segments = 0
+        self.connections = 0
+        self.matched = 0
+        self.evicted = 0
+        self.octets = 0
+        self.first = 0
+        self.last = 0
+        self.skipped: Counter[str] = Counter()
+        self.handshakes: Counter[str] = Counter()
+        self.teardowns: Counter[str] = Counter()
+        self.places: dict[str, Counter[str]] = {}
+        self.shown = Best(most)
+        self.resent = Best(WORST)
+        self.stuck = Best(WORST)
+        self.numbers: array[int] = array("q")
+        self.problem = ""
+
+    def add(self, flow: Flow) -> None:
+        """Count one connection that is over, or left."""
+        self.connections += 1
+        if self.shares > 1:
+            self.numbers.append(flow.number)
+        first, last = int(flow.first), int(flow.last)
+        self.first = min(self.first, first) if self.first else first
+        self.last = max(self.last, last)
+        verdict = verdict_on(flow)
+        if self.wanted and not self.wanted.matches(flow, verdict):
+            return
+        self.matched += 1
+        self.octets += flow.a.octets + flow.b.octets
+        self.handshakes[str(verdict.handshake)] += 1
+        self.teardowns[str(verdict.teardown)] += 1
+        self._note_trouble(flow, verdict)
+        self._keep(flow, verdict)
+
+    def count_packets(self, packets: int, segments: int, skipped: list[int], evicted: int) -> None:
+        """Note what the reading came to."""
+        self.packets += packets
+        self.segments += segments
+        self.evicted += evicted
+        for why in Skipped:
+            if skipped[why]:
+                self.skipped[str(why)] += skipped[why]
+
+    def merge(self, other: "Summary") -> None:
+        """Take in another share of the same capture."""
+        self.packets = max(self.packets, other.packets)
+        self.segments += other.segments
+        self.connections += other.connections
+        self.matched += other.matched
+        self.evicted += other.evicted
+        self.octets += other.octets
+        firsts = [one for one in (self.first, other.first) if one]
+        self.first = min(firsts, default=0)
+        self.last = max(self.last, other.last)
+        self.skipped += other.skipped
+        self.handshakes += other.handshakes
+        self.teardowns += other.teardowns
+        for kind, places in other.places.items():
+            self.places[kind] = self.places.get(kind, Counter()) + places
+        for mine, theirs in self._bests(other):
+            mine.merge(theirs)
+        self.numbers.extend(other.numbers)
+        self.problem = self.problem or other.problem
+
+    def renumber(self) -> None:
+        """Number the connections in the order of their beginnings, as one process does."""
+        self.numbers = array("q", sorted(self.numbers))
+        for best, _ in self._bests(self):
+            best.renumber(self.numbers)
+        self.numbers = array("q")
+
+    def _bests(self, other: "Summary") -> tuple[tuple[Best, Best], ...]:
+        return (
+            (self.shown, other.shown),
+            (self.resent, other.resent),
+            (self.stuck, other.stuck),
+        )
+
+    def _note_trouble(self, flow: Flow, verdict: Verdict) -> None:
+        kind = ""
+        if verdict.teardown in STUCK or verdict.teardown is Teardown.ABORT:
+            kind, at_a = str(verdict.teardown), verdict.by_a
+        elif verdict.handshake in (Handshake.REFUSED, Handshake.NO_ANSWER, Handshake.HALF_OPEN):
+            kind, at_a = str(verdict.handshake), False
+        if not kind:
+            return
+        places = self.places.setdefault(kind, Counter())
+        where = addresses(flow.key)[0 if at_a else 1]
+        name = endpoint(*where)
+        if name in places or len(places) < _MOST_PLACES:
+            places[name] += 1
+
+    def _keep(self, flow: Flow, verdict: Verdict) -> None:
+        record: Connection | None = None
+        resent = resent_by(flow.track_a) + resent_by(flow.track_b)
+        keys = (
+            (self.shown, self._order(flow, resent), True),
+            (self.resent, -resent, resent > 0),
+            (self.stuck, int(verdict.since), verdict.teardown in STUCK),
+        )
+        for best, order, fits in keys:
+            key = (order, flow.number)
+            if fits and best.takes(key):
+                record = record or connection_of(flow, self.capture, verdict)
+                best.add(key, record)
+
+    def _order(self, flow: Flow, resent: int) -> int:
+        if self.sort == "octets":
+            return -int(flow.a.octets + flow.b.octets)
+        if self.sort == "duration":
+            return int(flow.first - flow.last)
+        if self.sort == "resent":
+            return -resent
+        if self.sort == "rtt":
+            return -max(int(flow.track_a.rtt_most), int(flow.track_b.rtt_most))
+        return 0
