@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lastack.sim.pair import TwoHosts
+from lastack.sim.talk import Conversation
 from lastack.stack.listener import Listener
-from lastack.tcp.config import Config
+from lastack.tcp.config import Config, preset
 from lastack.tcp.connection import Connection
-from lastack.tcp.ecn_state import Counters
+from lastack.tcp.ecn_state import WITHOUT_ECN, Counters, Ecn
 from lastack.tcp.states import ESTABLISHED
 from lastack.units import MS, SECOND
 from lastack.wire.address import Endpoint
@@ -164,3 +165,16 @@ def test_counters_of_marks_are_never_ahead_and_meet_in_the_end(
     ours, theirs = counters(transfer.client), counters(transfer.server)
     assert (ours.ce, ours.cep) == (theirs.received_ce, theirs.received_cep)
     assert ours.ce == transfer.marker.octets
+
+
+def test_connections_without_ecn_share_one_state_that_nobody_changes() -> None:
+    """Most connections agree on nothing: an idle one must not pay for what it does not use."""
+    for config in (Config(strict=True), preset("linux").replace(strict=True)):
+        pair = TwoHosts(seed=3, loss=0.05, config=config.replace(ecn="accept"))
+        talk = Conversation(pair, bytes(60_000), bytes(60_000))
+        talk.run(SECOND)
+        assert talk.left.connection.tcb.ecn is WITHOUT_ECN
+        talk.run()
+    fresh = Ecn()
+    for name in vars(fresh) if hasattr(fresh, "__dict__") else Ecn.__annotations__:
+        assert getattr(WITHOUT_ECN, name) == getattr(fresh, name), name

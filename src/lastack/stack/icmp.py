@@ -147,8 +147,10 @@ def _unwrap(host: Host, message: IcmpMessage) -> int:
 
 def _report(connection: Connection, message: IcmpMessage, number: int, source: bytes) -> None:
     """Keep all that the message said for a user who wants to know (IP_RECVERR)."""
-    reports = connection.tcb.reports
-    if connection.config.report_errors and len(reports) < MOST_REPORTS:
+    if not connection.config.report_errors:
+        return
+    reports = connection.tcb.error_reports()
+    if len(reports) < MOST_REPORTS:
         kind, code = message.type, message.code
         reports.append(ErrorReport(number, message.version, kind, code, message.mtu, source))
 

@@ -81,7 +81,7 @@ class SocketOptions:
     @property
     def reports(self) -> list[ErrorReport]:
         """What ICMP errors have said of the connection, where IP_RECVERR asks for it."""
-        return self._reports if self.connection is None else self.connection.tcb.reports
+        return self._reports if self.connection is None else self.connection.tcb.error_reports()
 
 
 def number_in(value: Value) -> int:

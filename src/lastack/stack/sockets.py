@@ -160,7 +160,7 @@ class TcpSocket(SocketOptions):
         if connection.state is CLOSED:
             # An error that SO_ERROR has taken is not told twice.
             code = self.take_error() or errno.ECONNABORTED
-            self._reports = connection.tcb.reports
+            self._reports = connection.tcb.error_reports()
             self.connection = None
             raise error_for(code, str(remote))
 

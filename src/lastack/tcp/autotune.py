@@ -8,6 +8,7 @@ in Linux's `tcp_rcv_space_adjust`). A user who reads slowly, or nothing, makes n
 from typing import Final
 
 from lastack.tcp.tcb import Tcb
+from lastack.tcp.tuning import ReceiveTuning
 from lastack.units import MS
 from lastack.wire.segment import ABSENT, Segment
 from lastack.wire.seq import add, ge
@@ -25,7 +26,7 @@ def data_arrives(tcb: Tcb, segment: Segment, now: int) -> None:
     """Measure the round trip as the receiver sees it: by echoes, or by windows coming full."""
     tuning = tcb.tuning
     if tuning is None:
-        return
+        tuning = tcb.tuning = ReceiveTuning()
     rcv = tcb.rcv
     if tcb.ts_on and segment.ts_ecr not in (ABSENT, 0):
         if segment.ts_ecr != tuning.echo and segment.length >= rcv.segment_size:

@@ -258,6 +258,7 @@ class Connection:
         if config.receive_buffer != old.receive_buffer or not config.receive_most:
             tcb.rcv.hold(config.receive_buffer)
         if not config.receive_most:
+            tcb.tunes = False
             tcb.tuning = None
         if config.user_timeout_option != old.user_timeout_option and tcb.state >= ESTABLISHED:
             tcb.user_timeout_owed = tcb.ack_now = config.user_timeout_option is not None

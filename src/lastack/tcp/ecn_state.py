@@ -151,3 +151,7 @@ class Ecn:
         self.ack_first = False
         self.marks_received = 0
         self.marks_delivered = 0
+
+
+WITHOUT_ECN: Final = Ecn()
+"""What connections share that have agreed on nothing; nobody changes it."""

@@ -9,7 +9,7 @@ from typing import Final
 from lastack.errors import BrokenTableError
 from lastack.tcp.config import UNLIMITED, Config
 from lastack.tcp.congestion import CongestionController, controller_class, initial_window
-from lastack.tcp.ecn_state import Ecn
+from lastack.tcp.ecn_state import NONE, WITHOUT_ECN, Ecn
 from lastack.tcp.events import Advice, Advised, Event, Notice, StateChanged
 from lastack.tcp.memory import Memory
 from lastack.tcp.mtu_search import MtuSearch
@@ -78,7 +78,7 @@ class Tcb:
     state: State
     error: int = 0
     """The errno that the user is to get next, 0 for none."""
-    reports: list[ErrorReport]
+    reports: list[ErrorReport] | None = None
     """What ICMP errors have said in full, while the connection was opening."""
     soft_error: int = 0
     """The errno of the last soft ICMP error (SHLD-25)."""
@@ -93,8 +93,10 @@ class Tcb:
     ecn: Ecn
     memory: Memory
     """What the host's connections share."""
+    tunes: bool
+    """The receive buffer grows by how much the user takes."""
     tuning: ReceiveTuning | None = None
-    """How much the user takes, where the receive buffer grows by that."""
+    """What is known of that, once data have come."""
     send_limit: int = 0
     """What the send buffer has grown to, where it does."""
     tally: Tally
@@ -226,10 +228,8 @@ class Tcb:
         self.config = config
         self.state = state
         self.events = []
-        self.reports = []
         self.memory = _NO_LIMIT
-        if config.receive_most:
-            self.tuning = ReceiveTuning()
+        self.tunes = config.receive_most > 0
         self.snd = SendHalf(iss)
         self.rcv = ReceiveHalf(config.receive_buffer, config.window_clamp or UNLIMITED)
         self.sent = SentLog()
@@ -381,6 +381,12 @@ class Tcb:
         if len(self.replies) < MOST_REPLIES:
             self.replies.append(reply)
 
+    def error_reports(self) -> list[ErrorReport]:
+        """Return the list of them, made when first asked for: hardly any connection has one."""
+        if self.reports is None:
+            self.reports = []
+        return self.reports
+
     def fail(self, error: int) -> None:
         """Note the errno that the user will get."""
         self.error = error
@@ -410,6 +416,8 @@ def enter(tcb: Tcb, cause: Cause, now: int, segment: Segment | None = None) -> N
     elif row.to is ESTABLISHED:
         tcb.notices |= NOTICE_ESTABLISHED | WRITABLE
         tcb.tally.established_at = now
+        if tcb.ecn.feedback is NONE:
+            tcb.ecn = WITHOUT_ECN
         if tcb.config.keepalive:
             tcb.timers.keepalive = now + tcb.config.keepalive_idle
 

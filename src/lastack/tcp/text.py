@@ -63,7 +63,7 @@ def _deliver(tcb: Tcb, segment: Segment, data: bytes, now: int) -> None:
     before = rcv.nxt
     again = rcv.overlap(before, add(before, len(data))) if rcv.blocks else None
     rcv.deliver(data)
-    if tcb.tuning is not None:
+    if tcb.tunes:
         autotune.data_arrives(tcb, segment, now)
     if rcv.blocks:
         rcv.drain()

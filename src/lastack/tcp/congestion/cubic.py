@@ -53,7 +53,9 @@ class Cubic(CongestionController):
     event_at: int
     abe: bool
     bold: bool
-    exit: SlowStartExit
+    paced: bool
+    exit: SlowStartExit | None
+    """What ends the first slow start, made with its first ACK."""
     _saved: tuple[float, float, int, int, float, float]
 
     def __init__(self, mss: int, initial_window: int) -> None:
@@ -74,7 +76,8 @@ class Cubic(CongestionController):
         self.event_at = -SETTLING
         self.abe = False
         self.bold = False
-        self.exit = HyStartPlus()
+        self.paced = False
+        self.exit = None
         self._saved = (0.0, 0.0, 0, -1, 0.0, 0.0)
 
     def configure(self, config: Config) -> None:
@@ -82,15 +85,13 @@ class Cubic(CongestionController):
         super().configure(config)
         self.abe = config.abe
         self.bold = config.classic_hystart
-        if config.classic_hystart and not isinstance(self.exit, ClassicHyStart):
-            self.exit = ClassicHyStart(config.pacing)
+        self.paced = config.pacing
 
     def on_ack(self, sample: AckSample) -> None:
         """Grow, but only where the window was what held us back (5.8)."""
         now = sample.now
-        if self.cwnd < self.ssthresh and not self.exit.over:
-            if now - self.event_at >= SETTLING:
-                self._watch(sample)
+        if self.cwnd < self.ssthresh and now - self.event_at >= SETTLING:
+            self._watch(sample)
         if sample.recovering or not sample.cwnd_limited:
             if self.epoch >= 0:
                 self.epoch += now - self.heard_at  # time that did not count (4.2)
@@ -99,7 +100,7 @@ class Cubic(CongestionController):
         self.heard_at = now
         acked = sample.acked
         if self.cwnd < self.ssthresh:
-            acked = self.slow_start(acked, self.exit.divisor)
+            acked = self.slow_start(acked, self.exit.divisor if self.exit is not None else 1)
             if acked <= 0:
                 return
         self._avoid(acked, sample.srtt, now)
@@ -108,8 +109,13 @@ class Cubic(CongestionController):
         """Should slow start end now (4.10)? Only the first one is watched."""
         if self.ssthresh < UNLIMITED:
             return
-        self.exit.watch(sample, self.cwnd, self.mss)
-        if self.exit.over:
+        exit = self.exit
+        if exit is None:
+            exit = self.exit = ClassicHyStart(self.paced) if self.bold else HyStartPlus()
+        elif exit.over:
+            return
+        exit.watch(sample, self.cwnd, self.mss)
+        if exit.over:
             self.ssthresh = self.cwnd
             self.prior = float(self.cwnd)
 
@@ -193,7 +199,8 @@ class Cubic(CongestionController):
         if self.epoch >= 0:
             self.epoch += now - self.heard_at
         self.heard_at = now
-        self.exit.restart(now)
+        if self.exit is not None:
+            self.exit.restart(now)
 
     def save(self) -> tuple[int, int]:
         """Keep what `undo` needs (4.9)."""
