@@ -57,6 +57,9 @@ _UPDATE: Final = 8192
 SENT_AGAIN: Final = _RETRANSMISSION | _FAST
 """The bits of what was lost, or believed to be."""
 
+ASKS_AGAIN: Final = SENT_AGAIN | _KEEP_ALIVE | _PROBE
+"""The bits of what wants an answer that has not come."""
+
 _ENDS: Final = SYN | FIN | RST
 _NONE: Final = -1
 _FAST_WITHIN: Final = 20 * MS

@@ -116,6 +116,14 @@ class End:
     """What acknowledged its FIN was the other end's FIN."""
     unanswered: i64
     """Segments that it has sent again since the other end was heard of."""
+    unheard: i64
+    """How often the other end had sent something again when this one answered with a reset."""
+    round_trip: i64
+    """The shortest time from where the capture was made to this end and back, 0 if unknown."""
+    wrong_acks: i64
+    """Acknowledgments that it sent in answer to a SYN, and of something else."""
+    forged: i64
+    """Resets under its address that it cannot have sent: their numbers are not its own."""
     last: i64
     """When its last segment was seen, nanoseconds."""
     changes: list[Change]
@@ -143,6 +151,10 @@ class End:
         self.after_fin = 0
         self.fin_acked_by_fin = False
         self.unanswered = 0
+        self.unheard = 0
+        self.round_trip = 0
+        self.wrong_acks = 0
+        self.forged = 0
         self.last = 0
         self.changes = []
 

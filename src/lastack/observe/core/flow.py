@@ -4,7 +4,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from lastack.observe.core.analysis import SENT_AGAIN, Track, remarks_on
+from lastack.observe.core.analysis import ASKS_AGAIN, Track, remarks_on
 from lastack.observe.core.ends import CLOSED, ESTABLISHED, TIME_WAIT, UNKNOWN, End
 from lastack.observe.core.infer import ACK, FIN, RST, SYN, begin, distance, segment_passes
 
@@ -88,6 +88,7 @@ class Flow:
         if not self.steady or flags & _SYN_FIN_RST:
             if not me.states:
                 begin(me, peer, flags)
+            me.round_trip = other.rtt_least
             if not self.handshake and flags & (SYN | RST | ACK) == ACK and not me.octets:
                 if peer.isn != UNKNOWN and me.isn != UNKNOWN and self.first:
                     self.handshake = now - self.first
@@ -99,7 +100,7 @@ class Flow:
             )
         remarks = remarks_on(track, other, flags, seq, ack, window, length, now, self.handshake)
         peer.unanswered = 0
-        if remarks & SENT_AGAIN:
+        if remarks & ASKS_AGAIN:
             me.unanswered += 1
         me.packets += 1
         me.octets += length

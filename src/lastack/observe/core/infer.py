@@ -11,6 +11,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from lastack.observe.core.ends import (
+    CLOSE_WAIT,
     CLOSED,
     CLOSING,
     ESTABLISHED,
@@ -24,6 +25,7 @@ from lastack.observe.core.ends import (
     SYN_RECEIVED,
     SYN_SENT,
     SYNCHRONIZED,
+    TIME_WAIT,
     UNKNOWN,
     Change,
     End,
@@ -32,7 +34,7 @@ from lastack.observe.core.ends import (
     arrival,
 )
 from lastack.tcp.states import Cause
-from lastack.units import MS
+from lastack.units import MS, SECOND
 
 FIN: Final = 0x01
 SYN: Final = 0x02
@@ -44,6 +46,8 @@ _ACKED: Final = Evidence.ACKED
 _PRESUMED: Final = Evidence.PRESUMED
 _REFUTED: Final = Evidence.REFUTED
 
+_NOT_OPEN: Final = CLOSED | LISTEN | SYN_SENT
+_UNTOLD: Final = FIN_WAIT_1 | FIN_WAIT_2 | CLOSING | TIME_WAIT
 _LACKS_THE_FIN: Final = ESTABLISHED | FIN_WAIT_1 | FIN_WAIT_2
 _ROUND_TRIP: Final = 200 * MS
 """For so long after a reset passed may segments come that were sent before it arrived."""
@@ -69,10 +73,14 @@ def segment_passes(
 
     `length` is of the text alone; `window` the 16 bits; `now` nanoseconds; `packet` its number.
     """
+    under_way = None
     if me.pending:
-        _settle(me, peer, flags, seq, ack, length, now, packet)
+        under_way = _settle(me, peer, flags, seq, ack, length, now, packet)
     if flags & RST:
-        _reset_is_sent(me, peer, flags, now, packet)
+        if me.nxt == UNKNOWN or seq == me.nxt or seq == peer.ack or me.states & _NOT_OPEN:
+            _reset_is_sent(me, peer, flags, now, packet)
+        else:
+            me.forged += 1
         _reset_arrives(me, peer, flags, seq, ack, now, packet)
         return
     if flags & SYN:
@@ -91,9 +99,20 @@ def segment_passes(
     if flags & FIN:
         me.fins += 1
     if flags & FIN and me.fin == UNKNOWN:
+        if me.nxt != UNKNOWN and distance(seq + length, me.nxt) >= 0:
+            _narrow(me, MAY_SEND_DATA)
+            _narrow(peer, _LACKS_THE_FIN)
         _step(me, Cause.CLOSE, action(me.states, Cause.CLOSE), _SENT, now, packet)
         me.fin = (seq + length + 1) & 0xFFFFFFFF
+    if under_way is not None:
+        after = arrival(me.states, Cause.ACK_OF_FIN)
+        when, which = under_way.time, under_way.packet
+        _step(me, Cause.ACK_OF_FIN, after, _PRESUMED, when, which, under_way.threshold)
     _arrives(me, peer, flags, seq, ack, length, now, packet)
+    if flags & FIN and peer.ack == me.fin and me.states & (FIN_WAIT_1 | CLOSING | LAST_ACK):
+        # The capture has them in the wrong order: the ACK of this FIN came before it.
+        after = arrival(me.states, Cause.ACK_OF_FIN)
+        _step(me, Cause.ACK_OF_FIN, after, _PRESUMED, now, packet, me.fin)
 
 
 def begin(me: End, peer: End, flags: i64) -> None:
@@ -122,8 +141,12 @@ def _settle(
     length: i64,
     now: i64,
     packet: i64,
-) -> None:
-    """What was presumed to have arrived here: has it, by this segment?"""
+) -> Change | None:
+    """What was presumed to have arrived here: has it, by this segment?
+
+    Returns the ACK of a FIN that may have been under way to this end when it sent its FIN again.
+    """
+    under_way: Change | None = None
     left: i64 = 0
     again = False
     for change in me.changes:
@@ -140,12 +163,15 @@ def _settle(
                 me.refuted += 1
             elif change.cause is Cause.RESET:
                 me.refused_resets += 1
+            elif change.cause is Cause.ACK_OF_FIN and now - change.time < me.round_trip:
+                under_way = change
             again = True
         else:
             left += 1
     me.pending = left
     if again:
         _walk_again(me)
+    return under_way
 
 
 def _arrived(me: End, change: Change, flags: i64, seq: i64, ack: i64, length: i64, now: i64) -> int:
@@ -168,7 +194,7 @@ def _arrived(me: End, change: Change, flags: i64, seq: i64, ack: i64, length: i6
         return -1 if flags & SYN else 0
     if cause is Cause.ACK_OF_SYN:
         if flags & SYN:
-            return -1  # the SYN-ACK again
+            return -1 if me.syn_acks else 0  # the SYN-ACK again; a first one has crossed it
         return 1 if length or flags & FIN or reached else 0
     if cause is Cause.ACK_OF_FIN:
         if flags & FIN:
@@ -218,6 +244,17 @@ def _syn_is_sent(me: End, peer: End, flags: i64, seq: i64, ack: i64, now: i64, p
         me.syn_acks += 1
     else:
         me.syns += 1
+    if me.isn == UNKNOWN and peer.syn_acks == 1 and peer.ack == (seq + 1) & 0xFFFFFFFF:
+        if not flags & ACK and me.start & CLOSED:
+            # The SYN-ACK that answers it stands before it in the capture.
+            me.isn = seq
+            me.states = me.start = CLOSED
+            me.changes = []
+            me.pending = 0
+            _step(me, Cause.ACTIVE_OPEN, SYN_SENT, _SENT, now, packet)
+            behind = (peer.isn + 1) & 0xFFFFFFFF
+            _step(me, Cause.SYN_ACK, ESTABLISHED, _PRESUMED, now, packet, behind)
+            return
     if me.states & SYNCHRONIZED:
         if seq != me.isn:
             me.refused_syns += 1  # an old duplicate, or it has forgotten the connection
@@ -246,13 +283,27 @@ def _is_sent(
         _step(me, Cause.SYN_ACK, ESTABLISHED, _SENT, now, packet)
     elif states == SYN_RECEIVED and length and flags & ACK and peer.packets == 0:
         _step(me, Cause.ACK_OF_SYN, ESTABLISHED, _SENT, now, packet)
+        _narrow(peer, ~CLOSED)
+    elif length and flags & ACK and not states & (SYNCHRONIZED | SYN_RECEIVED):
+        if not me.resets and not me.fins and (me.nxt == UNKNOWN or me.ack != UNKNOWN):
+            # It talks, so it has a connection, however that came to be.
+            me.states = me.start = SYNCHRONIZED
+            me.changes = []
+            me.pending = 0
+    if states == FIN_WAIT_1 and not flags & FIN and not peer.packets and seq == me.fin:
+        # Of the other end nothing was captured: the ACK of this FIN, or its own, may have come.
+        _step(me, Cause.ACK_OF_FIN, _UNTOLD, _SENT, now, packet)
+        _step(peer, Cause.CLOSE, CLOSE_WAIT | LAST_ACK | _UNTOLD | CLOSED, _SENT, now, packet)
+    if peer.states == SYN_SENT and flags & ACK and ack != (peer.isn + 1) & 0xFFFFFFFF:
+        me.wrong_acks += 1
+    states = me.states
     if states & (states - 1) == 0:
         return
     # Several states are possible: which of them send this?
     news = length > 0 and (me.nxt == UNKNOWN or distance(seq, me.nxt) >= 0)
     if news and me.nxt != UNKNOWN:
         _narrow(me, MAY_SEND_DATA)
-        _narrow(peer, ~HAS_THE_PEERS_FIN)
+        _narrow(peer, _LACKS_THE_FIN)
     elif length or flags & ACK:
         _narrow(me, SYNCHRONIZED)
 
@@ -268,6 +319,8 @@ def _narrow(end: End, mask: i64) -> None:
 def _reset_is_sent(me: End, peer: End, flags: i64, now: i64, packet: i64) -> None:
     """Whoever resets has no connection (any more)."""
     me.resets += 1
+    if not flags & ACK and now - me.last >= SECOND:
+        me.unheard = peer.unanswered  # it was silent, and then it did not know of anything
     if me.states == LISTEN and not me.changes:
         me.states = me.start = CLOSED  # the SYN found nobody listening
     elif me.states & ~(CLOSED | LISTEN):

@@ -11,8 +11,10 @@ from lastack.observe.core.ends import (
     CLOSING,
     ESTABLISHED,
     FIN_WAIT_1,
+    FIN_WAIT_2,
     LAST_ACK,
     LISTEN,
+    SYN_SENT,
     SYNCHRONIZED,
     TIME_WAIT,
     UNKNOWN,
@@ -68,10 +70,29 @@ class Teardown(IntEnum):
     TIME_WAIT_ASSASSINATION = 9
     """A reset ended TIME-WAIT (RFC 1337)."""
     HALF_OPEN_DISCOVERED = 10
-    """One end knew nothing of the connection any more and said so with a reset."""
+    """One end knew nothing of the connection any more, or the other still had an old one."""
     PEER_SILENT = 11
     OPEN = 12
     NEVER_OPEN = 13
+    STUCK_IN_FIN_WAIT_2 = 14
+    """It has finished, and of the other end, which has not, nothing is heard any more."""
+    STUCK_IN_CLOSING = 15
+    HALF_SEEN = 16
+    """It was closing, and of the other end nothing was captured."""
+
+    def __str__(self) -> str:
+        return self.name.lower().replace("_", " ")
+
+
+class Also(IntEnum):
+    """What happened besides and changed nothing."""
+
+    TIME_WAIT_REUSE = 1
+    """Another connection took its addresses and ports over while an end was in TIME-WAIT."""
+    BLIND_RESET_REJECTED = 2
+    """A reset that was not exact, or was not believed (RFC 5961 3)."""
+    BLIND_SYN_REJECTED = 3
+    """A SYN into the open connection, which lived on (RFC 5961 4)."""
 
     def __str__(self) -> str:
         return self.name.lower().replace("_", " ")
@@ -98,6 +119,7 @@ class Verdict:
     retries: i64
     reused: bool
     rejected_resets: i64
+    also: list[Also]
 
     def __init__(self, handshake: Handshake, teardown: Teardown) -> None:
         self.handshake = handshake
@@ -108,6 +130,7 @@ class Verdict:
         self.retries = 0
         self.reused = False
         self.rejected_resets = 0
+        self.also = []
 
 
 def verdict_on(flow: Flow) -> Verdict:
@@ -115,20 +138,37 @@ def verdict_on(flow: Flow) -> Verdict:
     verdict = Verdict(_handshake(flow), Teardown.OPEN)
     verdict.rejected_resets = flow.a.refused_resets + flow.b.refused_resets
     verdict.reused = flow.reused
-    if not _was_open(flow):
-        verdict.teardown = Teardown.NEVER_OPEN
+    if flow.reused:
+        verdict.also.append(Also.TIME_WAIT_REUSE)
+    if verdict.rejected_resets:
+        verdict.also.append(Also.BLIND_RESET_REJECTED)
+    if _was_never_open(flow, verdict):
         return verdict
     if not _was_reset(flow, verdict) and not _is_stuck(flow, verdict):
         _finished(flow, verdict)
+    if flow.a.refused_syns + flow.b.refused_syns:
+        if verdict.teardown is not Teardown.HALF_OPEN_DISCOVERED:
+            verdict.also.append(Also.BLIND_SYN_REJECTED)
     return verdict
 
 
+def _was_never_open(flow: Flow, verdict: Verdict) -> bool:
+    if verdict.handshake is not Handshake.BACKSCATTER and _was_open(flow):
+        return False
+    verdict.teardown = Teardown.NEVER_OPEN
+    for by_a in (True, False):
+        asking, answering = (flow.a, flow.b) if by_a else (flow.b, flow.a)
+        if asking.syns and asking.resets and answering.wrong_acks and not answering.syn_acks:
+            # RFC 9293 3.5.1: its SYN was answered out of a connection that it did not know.
+            verdict.teardown = Teardown.HALF_OPEN_DISCOVERED
+            verdict.by_a, verdict.state, verdict.since = by_a, SYN_SENT, asking.last
+    return True
+
+
 def _handshake(flow: Flow) -> Handshake:
-    a, b = flow.a, flow.b
+    a, b = (flow.a, flow.b) if flow.a.syns else (flow.b, flow.a)
     if not a.syns:
-        if a.syn_acks or a.resets:
-            return Handshake.BACKSCATTER if not b.packets or b.resets else Handshake.MID_STREAM
-        return Handshake.MID_STREAM
+        return _without_a_syn(flow)
     if a.syns and b.syns:
         both = a.syn_acks and b.syn_acks
         return Handshake.SIMULTANEOUS_OPEN if both else Handshake.SPLIT_HANDSHAKE
@@ -142,14 +182,18 @@ def _handshake(flow: Flow) -> Handshake:
         return Handshake.NO_ANSWER if not _reached(a, ESTABLISHED) else Handshake.COMPLETE
     if a.syn_taken:
         return Handshake.FAST_OPEN
-    if not _acknowledged(flow):
+    if a.ack == UNKNOWN:
         return Handshake.ABANDONED if a.resets else Handshake.HALF_OPEN
     return Handshake.COMPLETE
 
 
-def _acknowledged(flow: Flow) -> bool:
-    """Return whether the first end has acknowledged the SYN-ACK."""
-    return flow.a.ack != UNKNOWN
+def _without_a_syn(flow: Flow) -> Handshake:
+    """It began before the capture, unless nobody had asked for what was answered."""
+    a, b = flow.a, flow.b
+    answers = a.syn_acks + a.resets
+    if answers == a.packets and a.octets == 0 and b.resets == b.packets:
+        return Handshake.BACKSCATTER
+    return Handshake.MID_STREAM
 
 
 def _was_open(flow: Flow) -> bool:
@@ -191,9 +235,9 @@ def _was_reset(flow: Flow, verdict: Verdict) -> bool:
             continue
         verdict.by_a, verdict.since, verdict.state = by_a, abort.time, abort.before
         verdict.teardown = Teardown.ABORT
-        if sender.packets == sender.resets and not sender.syns + sender.syn_acks:
+        if sender.packets == sender.resets or sender.unheard:
             verdict.teardown = Teardown.HALF_OPEN_DISCOVERED
-        elif other.syns and other.refused_syns:
+        elif sender.syns and sender.refused_syns:
             verdict.teardown = Teardown.HALF_OPEN_DISCOVERED
         return True
     return False
@@ -201,11 +245,18 @@ def _was_reset(flow: Flow, verdict: Verdict) -> bool:
 
 def _is_stuck(flow: Flow, verdict: Verdict) -> bool:
     """Something that should have followed did not."""
+    if (not flow.a.packets and flow.b.fins) or (not flow.b.packets and flow.a.fins):
+        verdict.teardown, verdict.by_a = Teardown.HALF_SEEN, flow.a.fins > 0
+        return True
     for by_a in (True, False):
         end, other = (flow.a, flow.b) if by_a else (flow.b, flow.a)
         if end.unanswered >= SILENT_AFTER and end.states & ~CLOSED:
             if end.states == LAST_ACK:
                 break
+            if end.states == FIN_WAIT_2:
+                verdict.teardown, verdict.by_a = Teardown.STUCK_IN_FIN_WAIT_2, by_a
+                verdict.state, verdict.since = FIN_WAIT_2, end.changes[-1].time
+                return True
             verdict.teardown, verdict.by_a = Teardown.PEER_SILENT, not by_a
             verdict.state, verdict.since = end.states, other.last
             verdict.retries = end.unanswered
@@ -216,17 +267,28 @@ def _is_stuck(flow: Flow, verdict: Verdict) -> bool:
             (LAST_ACK, Teardown.LAST_ACK_LOST),
             (CLOSE_WAIT, Teardown.STUCK_IN_CLOSE_WAIT),
         ):
-            if end.states == state:
+            if end.states == state and not (state == CLOSE_WAIT and _only_presumed(end)):
                 verdict.teardown, verdict.by_a, verdict.state = name, by_a, state
                 verdict.since = end.changes[-1].time
                 return True
     for by_a in (True, False):
         end = flow.a if by_a else flow.b
-        if end.states == FIN_WAIT_1:
-            verdict.teardown, verdict.by_a = Teardown.STUCK_IN_FIN_WAIT_1, by_a
-            verdict.state, verdict.since = FIN_WAIT_1, end.changes[-1].time
-            return True
+        for state, name in (
+            (FIN_WAIT_1, Teardown.STUCK_IN_FIN_WAIT_1),
+            (CLOSING, Teardown.STUCK_IN_CLOSING),
+            (FIN_WAIT_2, Teardown.STUCK_IN_FIN_WAIT_2),
+        ):
+            if end.states == state:
+                verdict.teardown, verdict.by_a = name, by_a
+                verdict.state, verdict.since = state, end.changes[-1].time
+                return True
     return False
+
+
+def _only_presumed(end: End) -> bool:
+    """Return whether nothing shows that the FIN has arrived, though the other end repeats it."""
+    last = end.changes[-1]
+    return last.cause is Cause.FIN and last.evidence is Evidence.PRESUMED
 
 
 def _finished(flow: Flow, verdict: Verdict) -> None:

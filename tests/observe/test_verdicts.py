@@ -1,0 +1,61 @@
+"""What became of a connection, for each thing that can: the stacks know, the observer must find."""
+
+import io
+
+import pytest
+from tests.observe.scenarios import SCENES, Scene
+from tests.observe.test_states import steps_of
+from tests.observe.worlds import EPOCH
+
+from lastack.observe.core.ends import bit
+from lastack.observe.core.flow import Flow
+from lastack.observe.core.scan import Scanner
+from lastack.observe.core.verdicts import verdict_on
+from lastack.wire.batches import BatchReader
+from lastack.wire.capture import CaptureWriter
+
+CASES = [(name, where) for name, scene in SCENES.items() for where in scene.where]
+
+
+def first_flow(name: str, where: str, scene: Scene) -> tuple[Flow, bool]:
+    """The first connection of what is captured of a scene, and whether its `a` is the left end."""
+    file = io.BytesIO()
+    writer = CaptureWriter(file)
+    first: bool | None = None
+    for number, (time, passage) in enumerate(scene.captured(where)):
+        if SCENES[name].seen(number, passage):
+            first = passage.from_a if first is None else first
+            writer.write(passage.intact.to_bytes(), EPOCH + time)
+    writer.flush()
+    scanner = Scanner()
+    for batch in BatchReader(io.BytesIO(file.getvalue())).batches():
+        scanner.batch(batch)
+    flows = sorted({*scanner.flows.values(), *scanner.finished}, key=lambda flow: flow.number)
+    assert first is not None
+    return flows[0], first
+
+
+@pytest.mark.parametrize(("name", "where"), CASES)
+def test_what_became_of_it_is_told(name: str, where: str) -> None:
+    """The verdict, who did it and in which state; and the steps of both ends, where it can."""
+    expected = SCENES[name]
+    scene = expected.play()
+    flow, a_is_left = first_flow(name, where, scene)
+    verdict = verdict_on(flow)
+    told = scene.story()
+    assert verdict.handshake is expected.handshake, told
+    assert verdict.teardown is expected.teardown, told
+    assert tuple(verdict.also) == expected.also, told
+    if expected.left is not None:
+        assert verdict.by_a == (expected.left == a_is_left), told
+    if expected.state is not None:
+        assert verdict.state == bit(expected.state), told
+    if expected.exact:
+        left, right = (flow.a, flow.b) if a_is_left else (flow.b, flow.a)
+        assert steps_of(left) == scene.truth(True), told
+        assert steps_of(right) == scene.truth(False), told
+
+
+def test_there_are_enough_scenes() -> None:
+    """One for each verdict at least."""
+    assert len(SCENES) >= 25
