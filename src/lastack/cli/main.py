@@ -41,6 +41,14 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "script": ("lastack.cli.script", "Run packetdrill scripts against our own TCP."),
     "check": ("lastack.cli.check", "Ask any TCP of yours whether it does what RFC 9293 says."),
+    "watch": (
+        "lastack.cli.watch",
+        "The kernel's own TCP sockets: counts by state, top talkers, live or once.",
+    ),
+    "why": (
+        "lastack.cli.why",
+        "Why sockets of the kernel are in a state: who holds them, who must act.",
+    ),
     "completion": ("lastack.cli.completion", "Print what makes a shell complete our words."),
 }
 """Each command: the module that has it under its own name, and its one line in `--help`."""

@@ -75,6 +75,24 @@ class Holders:
             mine.descriptors.append(int(name))
 
 
+def running(thread: int) -> tuple[int, str, str] | None:
+    """Return (pid, name, command) of the process of a thread; None when it has ended."""
+    for line in _text(f"/proc/{thread}", "status").splitlines():
+        if line.startswith("Tgid:"):
+            pid = int(line.split()[1])
+            return pid, _text(f"/proc/{pid}", "comm"), _command(f"/proc/{pid}")
+    return None
+
+
+def in_this_namespace(pid: int) -> bool:
+    """Return whether a process is in the caller's network namespace; True where that is unknown."""
+    try:
+        ours = os.stat("/proc/thread-self/ns/net").st_ino
+        return os.stat(f"/proc/{pid}/ns/net").st_ino == ours
+    except OSError:
+        return True
+
+
 def _text(place: str, name: str) -> str:
     try:
         with open(os.path.join(place, name), encoding="utf-8", errors="replace") as file:

@@ -1,0 +1,189 @@
+"""`lastack watch`: the kernel's own TCP sockets, live or once; and with `--kill`, their end."""
+
+import sys
+import time
+from typing import NoReturn
+
+import click
+from rich.text import Text
+
+from lastack.cli.common import (
+    STATE,
+    TIME,
+    Parsed,
+    ascii_option,
+    connection_record,
+    console,
+    json_option,
+    lang_option,
+    names_option,
+    print_json,
+    show,
+    spelled,
+)
+from lastack.observe.ages import age_of
+from lastack.observe.core.diag import KernelSocket
+from lastack.observe.kernel_info import connection_info, text_of
+from lastack.observe.sockets import destroy
+from lastack.observe.talkers import Choice, process_name, talkers
+from lastack.observe.watching import Look, Watching
+from lastack.tcp.states import State
+from lastack.units import SECOND
+from lastack.view.table import connections_table, count_states
+from lastack.view.watch import WORDS, counts_table, talkers_table
+from lastack.view.why import missing_words
+from lastack.wire.address import pack_address
+
+_HOST = Parsed("address", pack_address)
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Look once and print, instead of the live view.")
+@click.option("--interval", type=TIME, default="1s", show_default=True, help="Between two looks.")
+@click.option("--state", "states", type=STATE, multiple=True, help="Only sockets in this state.")
+@click.option(
+    "--port", "ports", type=click.IntRange(0, 65535), multiple=True, help="Of either end."
+)
+@click.option("--host", "hosts", type=_HOST, multiple=True, help="An address, of either end.")
+@click.option("--pid", "pids", type=int, multiple=True, help="Only sockets that it holds.")
+@click.option("--most", type=int, default=30, show_default=True, help="Rows of the table; 0: all.")
+@click.option("--kill", is_flag=True, help="Destroy the sockets that the filters select (root).")
+@click.option("--yes", is_flag=True, help="With --kill: do not ask.")
+@names_option
+@ascii_option
+@lang_option
+@json_option
+def watch(
+    once: bool,
+    interval: int,
+    states: tuple[State, ...],
+    ports: tuple[int, ...],
+    hosts: tuple[bytes, ...],
+    pids: tuple[int, ...],
+    most: int,
+    kill: bool,
+    yes: bool,
+    names: str,
+    ascii_only: bool,
+    lang: str,
+    as_json: bool,
+) -> None:
+    """Watch the TCP sockets of this machine's kernel (Linux).
+
+    Counts by the eleven states over time, the picture of the machine with the counts on it, who
+    has most sockets and moves most octets, and each socket with its timers and TCP_INFO. Filters
+    of one kind add up, those of different kinds must all hold.
+
+    \b
+    lastack watch                           live (needs the extra: lastack[tui])
+    lastack watch --once --state CLOSE-WAIT
+    lastack watch --kill --state CLOSE-WAIT --pid 4127
+    """
+    choice = Choice(frozenset(states), frozenset(ports), frozenset(hosts), frozenset(pids))
+    if kill:
+        _kill(choice, yes, lang)
+        return
+    if once or as_json:
+        with Watching(events=not once) as watching:
+            while True:
+                look = watching.look()
+                if as_json:
+                    _print_json(look, watching, choice, names)
+                else:
+                    _print(look, watching, choice, most, names, ascii_only, lang)
+                if once:
+                    return
+                sys.stdout.flush()
+                time.sleep(interval / SECOND)
+    raise click.ClickException("only --once as yet")
+
+
+def _print(
+    look: Look,
+    watching: Watching,
+    choice: Choice,
+    most: int,
+    names: str,
+    ascii_only: bool,
+    lang: str,
+) -> None:
+    out, words = console(), WORDS[lang]
+    chosen = choice.of(look)
+    infos = [connection_info(each) for each in chosen]
+    show(out, counts_table(count_states(infos), names, ascii_only=ascii_only))
+    show(out, talkers_table(talkers(chosen, look, watching), 5, lang, ascii_only))
+    show(out, connections_table(infos, names, most, ascii_only))
+    if missing := missing_words(watching.sources, lang):
+        show(out, Text(f"{words['not_seen']}: {'; '.join(missing)}", style="dim"))
+
+
+def _print_json(look: Look, watching: Watching, choice: Choice, names: str) -> None:
+    chosen = choice.of(look)
+    for each in chosen:
+        age = age_of(each)
+        print_json(
+            "socket",
+            name=spelled(each.state, names),
+            **connection_record(connection_info(each, look.time)),
+            age_ns=age and age.time,
+            age_exact=age and age.exact,
+            inode=each.inode,
+            uid=each.uid,
+            process=process_name(each, look, watching),
+            holders=[
+                {"pid": h.pid, "name": h.name, "command": h.command, "descriptors": h.descriptors}
+                for h in look.holders.of(each.inode)
+            ],
+        )
+    counts = count_states(connection_info(each) for each in chosen)
+    print_json(
+        "watch",
+        time_ns=look.time,
+        count=len(chosen),
+        states={str(state): counts.get(state, 0) for state in State},
+        talkers={
+            kind: [
+                {"name": t.name, "sockets": t.sockets, "in": t.octets_in, "out": t.octets_out}
+                for t in found
+            ]
+            for kind, found in talkers(chosen, look, watching).items()
+        },
+        sources={each.name: each.missing for each in watching.sources},
+    )
+
+
+def _refuse(message: str) -> NoReturn:
+    raise click.UsageError(message)
+
+
+def _kill(choice: Choice, yes: bool, lang: str) -> None:
+    words = WORDS[lang]
+    if not choice:
+        _refuse(words["no_filter"])
+    with Watching(events=False) as watching:
+        look = watching.look()
+        # A listener is meant only where its state is named.
+        chosen = [
+            each
+            for each in choice.of(look)
+            if each.state is not State.LISTEN or State.LISTEN in choice.states
+        ]
+        if not chosen:
+            raise click.ClickException(words["nothing"])
+        for each in chosen:
+            click.echo(_line(each, look, watching), err=True)
+    if not yes:
+        click.confirm(words["destroyed"].format(count=f"{len(chosen):,}"), abort=True, err=True)
+    done = 0
+    for each in chosen:
+        try:
+            destroy(each)
+        except FileNotFoundError:
+            continue  # it has ended by itself
+        done += 1
+    click.echo(words["done"].format(count=f"{done:,}"))
+
+
+def _line(each: KernelSocket, look: Look, watching: Watching) -> str:
+    ends = text_of(each.local, each.local_port), text_of(each.remote, each.remote_port)
+    return f"{each.state!s:12} {ends[0]} {ends[1]}  {process_name(each, look, watching)}".rstrip()

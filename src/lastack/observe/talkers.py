@@ -1,0 +1,98 @@
+"""Which sockets are meant, and who has most of them: by process, by peer, by listener."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from lastack.observe.core.diag import KernelSocket
+from lastack.observe.kernel_info import text_of, values_in
+from lastack.observe.watching import Look, Watching
+from lastack.tcp.states import State
+
+_AFTER_A_FIN: Final = (State.CLOSE_WAIT, State.LAST_ACK, State.CLOSING)
+KINDS: Final = ("process", "peer", "listener")
+
+
+@dataclass
+class Choice:
+    """A choice of sockets: each field that is not empty must hold. `hosts` are packed addresses."""
+
+    states: frozenset[State] = frozenset()
+    ports: frozenset[int] = frozenset()
+    hosts: frozenset[bytes] = frozenset()
+    pids: frozenset[int] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.states or self.ports or self.hosts or self.pids)
+
+    def of(self, look: Look) -> list[KernelSocket]:
+        """Return the sockets that are meant; a port or a host may be either end's."""
+        return [each for each in look.sockets if self._means(each, look)]
+
+    def _means(self, each: KernelSocket, look: Look) -> bool:
+        if self.states and each.state not in self.states:
+            return False
+        if self.ports and not self.ports & {each.local_port, each.remote_port}:
+            return False
+        if self.hosts and not self.hosts & {_plain(each.local), _plain(each.remote)}:
+            return False
+        return not self.pids or any(h.pid in self.pids for h in look.holders.of(each.inode))
+
+
+_MAPPED: Final = bytes(10) + b"\xff\xff"
+
+
+def _plain(address: bytes) -> bytes:
+    """Return an IPv4 address that came inside an IPv6 one as itself."""
+    return address[12:] if address.startswith(_MAPPED) else address
+
+
+@dataclass
+class Talker:
+    """A process, peer or listener: its sockets, and the octets that they have moved so far."""
+
+    name: str
+    sockets: int = 0
+    octets_in: int = 0
+    octets_out: int = 0
+    states: dict[State, int] = field(default_factory=dict)
+
+
+def talkers(chosen: list[KernelSocket], look: Look, watching: Watching) -> dict[str, list[Talker]]:
+    """Return the talkers of each of KINDS, those with the most octets first, then most sockets.
+
+    Octets are counted for as long as a connection is not yet in TIME-WAIT.
+    """
+    listened = {each.local_port for each in look.sockets if each.state is State.LISTEN}
+    found: dict[str, dict[str, Talker]] = {kind: {} for kind in KINDS}
+    for each in chosen:
+        values = values_in(each.info) if each.state is not State.LISTEN else {}
+        # The kernel counts the peer's FIN and our SYN as octets, too.
+        received = values.get("bytes_received", 0) - (each.state in _AFTER_A_FIN)
+        moved = max(received, 0), max(values.get("bytes_acked", 0) - 1, 0)
+        names = {"process": process_name(each, look, watching)}
+        if each.state is not State.LISTEN:
+            port = 0 if each.local_port in listened else each.remote_port
+            names["peer"] = text_of(each.remote, port).removesuffix(":*")
+        if each.local_port in listened:
+            names["listener"] = f"*:{each.local_port}"
+        for kind, name in names.items():
+            if name:
+                mine = found[kind].setdefault(name, Talker(name))
+                mine.sockets += 1
+                mine.octets_in += moved[0]
+                mine.octets_out += moved[1]
+                mine.states[each.state] = mine.states.get(each.state, 0) + 1
+    return {
+        kind: sorted(each.values(), key=lambda t: (-t.octets_in - t.octets_out, -t.sockets, t.name))
+        for kind, each in found.items()
+    }
+
+
+def process_name(each: KernelSocket, look: Look, watching: Watching) -> str:
+    """Return `name[pid]` of who holds a socket, in brackets of who did; "" where unknown."""
+    holders = look.holders.of(each.inode)
+    if holders:
+        more = f" +{len(holders) - 1}" if len(holders) > 1 else ""
+        return f"{holders[0].name}[{holders[0].pid}]{more}"
+    owner = None if each.inode else watching.owner_of(each)
+    return f"({owner.name}[{owner.pid}])" if owner is not None else ""

@@ -1,0 +1,200 @@
+"""`lastack why` and `lastack watch --once` about planted troubles, in a namespace of their own."""
+
+import ctypes
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from every_state import EveryState
+from held_sockets import HASTY_CLIENT, LEAKING_SERVER, process
+from namespaces import Namespace
+from rich.cells import cell_len
+
+from lastack.link.tun import TunLink
+from lastack.observe.findings import finding_of
+from lastack.observe.tracing import Tracing
+from lastack.observe.watching import Source, Watching
+from lastack.tcp.states import State
+
+S = State
+ROOT = Path(__file__).parents[2]
+LEAKED = 25
+
+
+def lastack(*words: str, code: int = 0) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "lastack", *words],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=60,
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
+    )
+    assert done.returncode == code, done.stdout
+    return done.stdout
+
+
+def objects(*words: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in lastack(*words, "--json").splitlines()]
+
+
+@pytest.fixture
+def leak(namespace: Namespace) -> Iterator[int]:
+    """The pid of a server that leaves its connections in CLOSE-WAIT, each with data unread."""
+    with process(LEAKING_SERVER, str(LEAKED)) as server:
+        assert server.stdout is not None
+        server.stdout.readline()
+        for _ in range(LEAKED):
+            with socket.create_connection(("127.0.0.1", 7001)) as client:
+                client.sendall(b"hello")
+        yield server.pid
+
+
+@pytest.fixture
+def tracefs(namespace: Namespace, tmp_path: Path) -> Iterator[str]:
+    """A mounted tracefs."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mount(b"none", os.fsencode(tmp_path), b"tracefs", 0, None) != 0:
+        pytest.skip(f"tracefs cannot be mounted: {os.strerror(ctypes.get_errno())}")
+    try:
+        yield str(tmp_path)
+    finally:
+        libc.umount2(os.fsencode(tmp_path), 2)
+
+
+def test_why_close_wait_names_the_process_that_leaks(leak: int) -> None:
+    """Who, how many, which descriptors, the peer, what is unread, who must act."""
+    text = lastack("why", "CLOSE-WAIT", "--lang", "en")
+    assert f"{LEAKED} sockets" in text
+    assert f"pid {leak} " in text
+    assert f"127.0.0.1 ×{LEAKED}" in text
+    assert f"unread bytes in {LEAKED} of them, {LEAKED * 5} in all" in text
+    assert f"Who must act: pid {leak}." in text
+    assert "no timer runs" in text
+    [said] = objects("why", "CLOSE-WAIT")
+    [holder] = said["holders"]
+    assert (holder["pid"], holder["how"], holder["count"]) == (leak, "holds", LEAKED)
+    assert len(holder["descriptors"]) == LEAKED
+    assert said["oldest"]["exact"] and said["oldest"]["by"] == "silence"
+
+
+def test_why_time_wait_names_the_process_that_closed(tracefs: str) -> None:
+    """Nobody holds them: the tracepoint told while it happened."""
+    with (
+        socket.create_server(("127.0.0.1", 7002), backlog=64) as server,
+        Watching(places=(tracefs,)) as watching,
+        process(HASTY_CLIENT, "40") as client,
+    ):
+        for _ in range(40):
+            there, _ = server.accept()
+            assert there.recv(1) == b""  # the client has closed first
+            there.close()
+        assert client.stdout is not None
+        client.stdout.readline()
+        found = finding_of(S.TIME_WAIT, watching.look(), watching)
+    assert Source("tracepoint", "") in found.sources
+    closers = {(each.pid, each.how): each.count for each in found.holders}
+    assert closers[client.pid, "closed"] == found.count == 40
+    [destination] = found.destinations
+    assert destination.remote == "127.0.0.1:7002"
+    assert (destination.time_waits, destination.used) == (40, 40)
+    assert destination.levels > 40 or destination.runs_out is not None
+
+
+def test_an_earlier_look_tells_who_held_what_is_in_time_wait_now(namespace: Namespace) -> None:
+    """Without the tracepoint a look while the connection was open has to do."""
+    with Watching(places=()) as watching, socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        there, _ = server.accept()
+        watching.look()
+        client.close()
+        there.close()
+        found = finding_of(S.TIME_WAIT, watching.look(), watching)
+    assert Source("tracepoint", "absent") in found.sources
+    assert [(each.pid, each.how) for each in found.holders] == [(os.getpid(), "held")]
+
+
+def test_the_tracing_instance_is_removed_also_by_an_interruption(tracefs: str) -> None:
+    """Ctrl-C in the middle leaves nothing behind; what a killed process left, the next removes."""
+    left = Path(tracefs, "instances", "lastack-999999999-1")
+    left.mkdir()
+    with pytest.raises(KeyboardInterrupt), Tracing((tracefs,)) as tracing:
+        assert Path(tracing.place).is_dir()
+        assert not left.exists()
+        raise KeyboardInterrupt
+    assert not Path(tracing.place).exists()
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("state", list(State), ids=str)
+def test_why_has_words_for_each_state(
+    device: Callable[..., TunLink], state: State, language: str
+) -> None:
+    """At most 100 columns; `--ascii` is ASCII where English is asked for."""
+    with ExitStack() as kept:
+        EveryState(device(), 4, kept)
+        text = lastack("why", str(state), "--lang", language, "--for", "0")
+        assert text.startswith(str(state))
+        assert max(map(cell_len, text.splitlines())) <= 100
+        if language == "en":
+            assert lastack("why", str(state), "--lang", "en", "--for", "0", "--ascii").isascii()
+
+
+def test_why_syn_received_tells_of_the_backlog(device: Callable[..., TunLink]) -> None:
+    """The listener, how many are half-open of how many may be, and the counters."""
+    with ExitStack() as kept:
+        every = EveryState(device(), 4, kept)
+        [said] = objects("why", "SYN-RECEIVED")
+    assert (said["count"], said["nobody"]) == (1, 1)
+    [listener] = said["listeners"]
+    assert listener["local"].endswith(f":{every.port}")
+    assert (listener["half_open"], listener["waiting"]) == (1, 0)
+    assert listener["backlog"] > 0
+    assert {"ListenOverflows", "SyncookiesSent", "TCPReqQFullDrop"} <= said["counters"].keys()
+
+
+def test_watch_once_counts_and_lists(leak: int) -> None:
+    """Counts by state, the process, and with filters only what is meant."""
+    *sockets, watch = objects("watch", "--once", "--state", "CLOSE-WAIT")
+    assert {each["state"] for each in sockets} == {"CLOSE-WAIT"}
+    assert watch["count"] == watch["states"]["CLOSE-WAIT"] == len(sockets) == LEAKED
+    assert watch["talkers"]["process"][0]["name"].endswith(f"[{leak}]")
+    assert watch["talkers"]["listener"][0] == {
+        "name": "*:7001", "sockets": LEAKED, "in": 5 * LEAKED, "out": 0,
+    }  # fmt: skip
+    assert objects("watch", "--once", "--pid", str(leak))[-1]["count"] == LEAKED + 1
+    assert objects("watch", "--once", "--host", "10.1.1.1")[-1]["count"] == 0
+    assert objects("watch", "--once", "--port", "7001")[-1]["states"]["LISTEN"] == 1
+    text = lastack("watch", "--once", "--names", "linux", "--lang", "en")
+    assert "CLOSE_WAIT" in text and "By listener" in text
+
+
+def test_kill_wants_a_selection_and_a_confirmation(leak: int) -> None:
+    """Nothing is destroyed without both; then the connections are gone, the listener is not."""
+    assert "needs a selection" in lastack("watch", "--kill", "--lang", "en", code=2)
+    lastack("watch", "--kill", "--pid", str(leak), code=130)
+    assert objects("watch", "--once", "--pid", str(leak))[-1]["count"] == LEAKED + 1
+    assert f"{LEAKED} destroyed" in lastack(
+        "watch", "--kill", "--pid", str(leak), "--yes", "--lang", "en"
+    )
+    assert objects("watch", "--once", "--pid", str(leak))[-1]["states"]["CLOSE-WAIT"] == 0
+    assert objects("watch", "--once", "--port", "7001")[-1]["states"]["LISTEN"] == 1
+
+
+def test_the_json_is_documented(leak: int) -> None:
+    """docs/json.md names every field."""
+    documented = (ROOT / "docs" / "json.md").read_text(encoding="utf-8")
+    for each in [
+        *objects("watch", "--once"),
+        *objects("why", "TIME-WAIT"),
+        *objects("why", "LISTEN"),
+    ]:
+        for name in each.keys() - {"schema", "type"}:
+            assert f"`{name}`" in documented, name
