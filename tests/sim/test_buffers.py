@@ -3,9 +3,11 @@
 from random import Random
 
 import pytest
+from ends import assert_delivered, assert_nothing_left, octets
 
 from lastack.link.base import Offload
 from lastack.sim.pair import TwoHosts
+from lastack.sim.talk import Conversation
 from lastack.stack import options as o
 from lastack.stack.routes import Interface
 from lastack.stack.sockets import TcpSocket
@@ -256,3 +258,20 @@ def test_pressure_begins_at_three_quarters_and_ends_at_half() -> None:
     assert memory.pressed
     memory.changes(-52)
     assert not memory.pressed
+
+
+@pytest.mark.parametrize("clamp", [1, 500, 3000])
+@pytest.mark.parametrize("in_steps", [True, False])
+@pytest.mark.parametrize("scaled", [0, 1 << 30])
+def test_a_small_clamp_never_closes_the_window_for_good(
+    clamp: int, in_steps: bool, scaled: int
+) -> None:
+    """RFC 7323 2.3: below a unit of the window's scale nothing can be said; two units are."""
+    config = Config(strict=True).replace(
+        window_clamp=clamp, window_in_steps=in_steps, scaled_buffer=scaled
+    )
+    pair = TwoHosts(config=config)
+    talk = Conversation(pair, octets(1, 2_000 * clamp), octets(2, 10))
+    talk.run()
+    assert_delivered(talk)
+    assert_nothing_left(pair)

@@ -10,6 +10,7 @@ from lastack.sim.talk import Conversation
 from lastack.stack.fast_open import Known
 from lastack.tcp.config import preset
 from lastack.units import MS
+from lastack.wire.ao import AoKey
 
 PATIENT = {"r2": 10**15, "retries": 0, "syn_r2": 10**15, "syn_retries": 0, "syn_ack_retries": 0}
 
@@ -122,3 +123,18 @@ def test_a_rough_link_with_data_on_the_syn(seed: int) -> None:
     talk.run()
     assert_delivered(talk)
     assert_nothing_left(pair)
+
+
+def test_data_on_a_syn_that_is_signed() -> None:
+    """RFC 5925 with RFC 7413: a SYN-ACK that acknowledges more than our SYN is the peer's too."""
+    config = preset("linux").replace(strict=True, fast_open_backlog=8, **PATIENT)
+    pair = TwoHosts()
+    ends = (pair.left_address, pair.right_address)
+    left, right = [config.replace(ao_keys=(AoKey(end, b"secret", 1, 1),)) for end in ends]
+    pair = TwoHosts(left_config=right, right_config=left)
+    acquainted(pair, 1460, True)
+    talk = Conversation(pair, octets(1, 5000), octets(2, 5000), fast_open=True)
+    talk.run()
+    assert_delivered(talk)
+    assert_nothing_left(pair)
+    assert pair.right.counters.opened_passively == 1

@@ -183,6 +183,18 @@ def test_a_syn_ack_tells_how_the_latest_syn_has_come() -> None:
     assert peer.connection.tcb.ecn.ect == 0  # the client may not be in this mode
 
 
+@pytest.mark.parametrize("mode", ["accept", "on"])
+def test_to_a_server_of_rfc_3168_the_same_syn_asks_for_the_same(mode: str) -> None:
+    """RFC 3168 knows no AE: a doubled SYN that asks for accurate feedback contradicts nothing."""
+    peer = Peer(PLAIN.replace(ecn=mode))
+    peer.connection.open_passive(peer.now)
+    for _ in range(2):
+        peer.sends("SEWA 0:0(0) win 65535 <mss 1000>")
+        peer.hears("SE. 0:0(0) ack 1 <...>")
+    peer.is_in(State.SYN_RECEIVED)
+    assert feedback(peer) is CLASSIC
+
+
 @pytest.mark.parametrize(("first", "second"), [("SEWA", "SEW"), ("SEW", "SEWA")])
 def test_a_client_that_asks_for_both_kinds_is_reset(first: str, second: str) -> None:
     """3.1.5: nobody could know who has heard what."""

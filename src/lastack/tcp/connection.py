@@ -262,7 +262,7 @@ class Connection:
             tcb.tuning = None
         if config.user_timeout_option != old.user_timeout_option and tcb.state >= ESTABLISHED:
             tcb.user_timeout_owed = tcb.ack_now = config.user_timeout_option is not None
-        tcb.rcv.clamp = config.window_clamp or UNLIMITED
+        tcb.rcv.bound(config.window_clamp or UNLIMITED)
         tcb.set_path()
         if config.congestion != old.congestion:
             tcb.change_controller()

@@ -87,7 +87,8 @@ def syn_comes_again(tcb: Tcb, segment: Segment) -> bool:
     ecn = tcb.ecn
     flags = segment.flags & accurate.ACE
     if ecn.counters is None:
-        return not (ecn.feedback is CLASSIC and flags == accurate.ACE)
+        knows = ACCEPTED[tcb.config.ecn] is ACCURATE  # to RFC 3168 alone, AE says nothing
+        return not (knows and ecn.feedback is CLASSIC and flags == accurate.ACE)
     if flags == ECE | CWR:
         return False
     ecn.counters.syn_came = segment.ecn

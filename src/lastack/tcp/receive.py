@@ -102,6 +102,11 @@ class ReceiveHalf:
         least = 2 << self.scale if self.scale else 0
         self.capacity = capacity if capacity > least else least
 
+    def bound(self, clamp: int) -> None:
+        """Advertise no more than this, but two units of the window at least."""
+        least = 2 << self.scale if self.scale else 0
+        self.clamp = clamp if clamp > least else least
+
     @property
     def wnd(self) -> int:
         """RCV.WND: what the peer may still send, by what we have told it."""
@@ -140,9 +145,10 @@ class ReceiveHalf:
         room = self.capacity - self.queued
         if room > self.clamp:
             room = self.clamp
-        step = min(mss, self.capacity // 2)
+        most = min(self.capacity, self.clamp)
+        step = min(mss, most // 2)
         if not self.in_steps:
-            step = 1 if room >= self.capacity // 4 or room >= mss else self.capacity + 1
+            step = 1 if room >= most // 4 or room >= mss else most + 1
         if room - offered >= step:
             limit = 0xFFFF << self.scale
             offered = room if room < limit else limit
@@ -161,10 +167,11 @@ class ReceiveHalf:
         offered = diff(self.edge, self.nxt)
         room = min(self.capacity - self.queued, 0xFFFF << self.scale)  # two by two is compiled well
         opened = min(room, self.clamp) - offered
-        step = min(mss, self.capacity // 2)
+        most = min(self.capacity, self.clamp)
+        step = min(mss, most // 2)
         if offered < 2 * step:
             return opened >= step
-        return opened >= 2 * mss and opened >= self.capacity // 4
+        return opened >= 2 * mss and opened >= most // 4
 
     # -- what arrives ---------------------------------------------------------------------------
 

@@ -104,6 +104,7 @@ def learn(tcb: Tcb, segment: Segment, now: int) -> None:
         tcb.snd.scale = min(segment.window_scale, 14)  # RFC 7323 2.3
         tcb.rcv.scale = _scale(tcb)
         tcb.rcv.hold(tcb.rcv.capacity)
+        tcb.rcv.bound(tcb.rcv.clamp)
     if config.whole_segments:
         mss = max(min(tcb.peer_mss, tcb.mtu - tcb.headers), 1)
         rounded = (config.receive_buffer + mss - 1) // mss * mss

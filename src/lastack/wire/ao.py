@@ -28,6 +28,8 @@ AES_CMAC: Final = "aes-128-cmac-96"
 ALGORITHMS: Final = (HMAC_SHA1, AES_CMAC)
 LENGTH: Final = 16
 """Octets of the option: kind, length, KeyID, RNextKeyID and a code of 96 bits (RFC 5926 3.2)."""
+MOST_ON_SYN: Final = 65535
+"""Octets that a SYN carries at most."""
 MOST_TRAFFIC_KEYS: Final = 64
 """Traffic keys that a connection keeps; whoever makes it derive more makes it forget the oldest."""
 _MAC: Final = 12
@@ -225,8 +227,9 @@ class AoSigner(Signer):
     def _believed(self, segment: Segment, number: int, wish: int) -> None:
         """A segment is the peer's: its number, and which key it asks for (RFC 5925 7.5 2 e)."""
         if segment.flags & SYN:
-            ours = not segment.flags & ACK or segment.ack == (self.iss + 1) & 0xFFFFFFFF
-            if self.heard or not ours:
+            # A SYN-ACK acknowledges our SYN and what rode on it (RFC 7413).
+            beyond = (segment.ack - self.iss - 1) & 0xFFFFFFFF
+            if self.heard or (segment.flags & ACK and beyond > MOST_ON_SYN):
                 return
             self.heard = True
             self.irs = self.received = segment.seq
