@@ -122,6 +122,8 @@ class End:
     """The shortest time from where the capture was made to this end and back, 0 if unknown."""
     wrong_acks: i64
     """Acknowledgments that it sent in answer to a SYN, and of something else."""
+    letters: i64
+    """Which letters of the history this end has, one bit each."""
     forged: i64
     """Resets under its address that it cannot have sent: their numbers are not its own."""
     last: i64
@@ -155,6 +157,7 @@ class End:
         self.round_trip = 0
         self.wrong_acks = 0
         self.forged = 0
+        self.letters = 0
         self.last = 0
         self.changes = []
 

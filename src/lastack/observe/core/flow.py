@@ -4,11 +4,22 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from lastack.observe.core.analysis import ASKS_AGAIN, Track, remarks_on
+from lastack.observe.core.analysis import ASKS_AGAIN, SENT_AGAIN, Track, remarks_on
 from lastack.observe.core.ends import CLOSED, ESTABLISHED, TIME_WAIT, UNKNOWN, End
 from lastack.observe.core.infer import ACK, FIN, RST, SYN, begin, distance, segment_passes
 
 _SYN_FIN_RST: Final = SYN | FIN | RST
+_LETTERS: Final = "shqfradtw"
+_SYN: Final = 1
+_SYN_ACK: Final = 2
+_CONTRADICTION: Final = 4
+_FIN: Final = 8
+_RST: Final = 16
+_PURE_ACK: Final = 32
+_TEXT: Final = 64
+_AGAIN: Final = 128
+_WINDOW: Final = 256
+_ZERO_WINDOW: Final = 512
 
 
 class Flow:
@@ -36,6 +47,8 @@ class Flow:
     reused: bool
     """Another connection took its addresses and ports over while an end was in TIME-WAIT."""
     unseen: i64
+    history: str
+    """What each end sent for the first time, in order: Zeek's letters, large ones for `a`."""
 
     def __init__(self, number: int, key: bytes, now: i64) -> None:
         self.number = number
@@ -51,6 +64,7 @@ class Flow:
         self.evicted = False
         self.reused = False
         self.unseen = 0
+        self.history = ""
 
     @property
     def over(self) -> bool:
@@ -102,6 +116,11 @@ class Flow:
         peer.unanswered = 0
         if remarks & ASKS_AGAIN:
             me.unanswered += 1
+        kind = _PURE_ACK
+        if length:
+            kind = _TEXT
+        if not me.letters & kind or flags & _SYN_FIN_RST or remarks:
+            self._write_history(me, from_a, flags, length, remarks)
         me.packets += 1
         me.octets += length
         me.last = now
@@ -112,6 +131,34 @@ class Flow:
             if flags & ACK:
                 self._note_acked(me, peer, ack)
         return remarks
+
+    def _write_history(self, me: End, from_a: bool, flags: i64, length: i64, remarks: i64) -> None:
+        """Add the letters of what this end had not sent before."""
+        new: i64 = 0
+        if flags & SYN:
+            new |= _SYN_ACK if flags & ACK else _SYN
+            if flags & (FIN | RST):
+                new |= _CONTRADICTION
+        if flags & FIN:
+            new |= _FIN
+        if flags & RST:
+            new |= _RST
+        if not flags & _SYN_FIN_RST and not length and flags & ACK:
+            new |= _PURE_ACK
+        if length and remarks & SENT_AGAIN:
+            new |= _AGAIN
+        elif length:
+            new |= _TEXT
+        if remarks & _ZERO_WINDOW:
+            new |= _WINDOW
+        new &= ~me.letters
+        if not new:
+            return
+        me.letters |= new
+        for place in range(len(_LETTERS)):
+            if new >> place & 1:
+                letter = _LETTERS[place]
+                self.history += letter.upper() if from_a else letter
 
     def _note_acked(self, me: End, peer: End, ack: i64) -> None:
         if me.ack != UNKNOWN and distance(ack, me.ack) <= 0:

@@ -1,0 +1,107 @@
+"""Many connections that are one matter: floods, scans, leaks, piles, and a full backlog."""
+
+import struct
+
+from lastack.observe import Observer, verdict_on
+from lastack.observe.groups import (
+    CLOSE_WAIT_LEAK,
+    MOST,
+    PORT_SCAN,
+    SYN_FLOOD,
+    TIME_WAIT_PILE,
+    Groups,
+)
+from lastack.units import MS, SECOND
+
+HOST, CLIENT = bytes((10, 0, 0, 2)), bytes((10, 0, 0, 1))
+F, S, R, A = 1, 2, 4, 16
+
+
+class Wire:
+    """Puts segments, with numbers relative to 0, before an observer."""
+
+    def __init__(self, most_open: int = 100_000) -> None:
+        self.observer = Observer(most_open)
+        self.groups = Groups()
+        self.now = 1_700_000_000 * SECOND
+
+    def passes(
+        self, source: tuple[bytes, int], to: tuple[bytes, int], flags: int, seq: int, ack: int
+    ) -> None:
+        tcp = struct.pack("!HHIIBBHHH", source[1], to[1], seq, ack, 5 << 4, flags, 1000, 0, 0)
+        ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 40, 1, 0, 64, 6, 0, source[0], to[0])
+        self.observer.packet_seen(self.now, ip + tcp)
+        self.now += MS // 10
+        for flow in self.observer.take_finished():
+            self.groups.add(flow, verdict_on(flow))
+
+    def opens(self, client: tuple[bytes, int], server: tuple[bytes, int]) -> None:
+        self.passes(client, server, S, 0, 0)
+        self.passes(server, client, S | A, 0, 1)
+        self.passes(client, server, A, 1, 1)
+
+    def done(self) -> Groups:
+        for flow in self.observer.close():
+            self.groups.add(flow, verdict_on(flow))
+        return self.groups
+
+
+def test_a_syn_flood_is_named_by_its_victim() -> None:
+    """Handshakes that nobody ends, from many sources; the backlog fills by as many."""
+    wire = Wire()
+    for i in range(500):
+        client = (struct.pack("!I", 0x0B000000 + i), 1000 + i)
+        wire.passes(client, (HOST, 80), S, 0, 0)
+        wire.passes((HOST, 80), client, S | A, 0, 1)
+    wire.opens((CLIENT, 5000), (HOST, 443))
+    [flood] = wire.done().found()
+    assert (flood.kind, flood.place, flood.count) == (SYN_FLOOD, "10.0.0.2:80", 500)
+    backlog = wire.groups.backlog("10.0.0.2:80")
+    assert backlog is not None and backlog.most == 500
+    other = wire.groups.backlog("10.0.0.2:443")
+    assert other is not None and [count for _, count in other.over_time()][-1:] in ([], [0])
+
+
+def test_a_port_scan_is_named_by_both() -> None:
+    """One source, one host, many ports, nothing opened."""
+    wire = Wire()
+    for port in range(1, 60):
+        wire.passes((CLIENT, 40000), (HOST, port), S, 0, 0)
+        wire.passes((HOST, port), (CLIENT, 40000), R | A, 0, 1)
+    [scan] = wire.done().found()
+    assert (scan.kind, scan.place, scan.count) == (PORT_SCAN, "10.0.0.1 at 10.0.0.2", 59)
+
+
+def test_a_close_wait_leak_has_a_place() -> None:
+    """A service that does not close what its clients have closed."""
+    wire = Wire()
+    for port in range(2000, 2010):
+        wire.opens((CLIENT, port), (HOST, 8080))
+        wire.passes((CLIENT, port), (HOST, 8080), F | A, 1, 1)
+        wire.passes((HOST, 8080), (CLIENT, port), A, 1, 2)
+    [leak] = wire.done().found()
+    assert (leak.kind, leak.place, leak.count) == (CLOSE_WAIT_LEAK, "10.0.0.2:8080", 10)
+
+
+def test_a_time_wait_pile_up_has_a_place() -> None:
+    """A client that opens and closes a connection for each question."""
+    wire = Wire()
+    for port in range(2000, 3200):
+        client, server = (CLIENT, port), (HOST, 80)
+        wire.opens(client, server)
+        wire.passes(client, server, F | A, 1, 1)
+        wire.passes(server, client, F | A, 1, 2)
+        wire.passes(client, server, A, 2, 2)
+    [pile] = wire.done().found()
+    assert (pile.kind, pile.count) == (TIME_WAIT_PILE, 1200)
+    assert pile.place == "10.0.0.1 to 10.0.0.2:80"
+
+
+def test_groups_stay_small_whatever_comes() -> None:
+    """More places than are counted: the least ones give way, and that is said."""
+    wire = Wire()
+    for i in range(6 * MOST):
+        wire.passes((CLIENT, 1000), (struct.pack("!I", 0x0B000000 + i), 80), S, 0, 0)
+    groups = wire.done()
+    assert groups.given_way > 0
+    assert all(len(tallies) <= 2 * MOST for tallies in groups._tallies.values())
