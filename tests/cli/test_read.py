@@ -1,6 +1,7 @@
 """`lastack read` as a user meets it: what it prints, for which captures, with which exit code."""
 
 import gzip
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,16 @@ import pytest
 from rich.cells import cell_len
 from tests.observe.worlds import Tapped, chance_world
 
+from lastack.observe.captures import Capture
+from lastack.observe.connection import states_text
+from lastack.observe.core.ends import states_in
+from lastack.observe.many import Question, summarize
+from lastack.observe.summary import Wanted
 from lastack.sim.talk import Conversation
+from lastack.units import SECOND
+from lastack.wire.capture import CaptureWriter
+
+TESTS = Path(__file__).parents[1]
 
 
 def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -98,3 +108,88 @@ def test_a_folder_gives_its_captures_and_names_what_is_none(capture: Path, tmp_p
     assert done.stderr.decode().count("\n") == 1 and "notes.txt" in done.stderr.decode()
     assert done.stdout.decode().count("1 connections") == 2
     assert run(str(tmp_path), "--jobs", "2").stdout == done.stdout
+
+
+def lines_of(text: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_json_says_what_its_page_says(capture: Path) -> None:
+    """docs/json.md names every type and every field."""
+    page = (TESTS.parent / "docs" / "json.md").read_text(encoding="utf-8")
+    page = page[page.index("## From `lastack read --json`") :]
+    found = lines_of(said(str(capture), "--json", "--packets"))
+    assert {line["type"] for line in found} == {"connection", "transition", "packet"}
+    for line in found:
+        assert f"### `{line['type']}`" in page
+        assert all(f"`{name}`" in page for name in line if name not in ("schema", "type"))
+
+
+def test_the_states_beside_each_segment_follow_from_the_changes(tmp_path: Path) -> None:
+    """What was refuted later does not count, in JSON as in Parquet."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    refuted = 0
+    for seed in range(12):
+        path = tmp_path / f"{'abcdefghijkl'[seed]}.pcapng"
+        path.write_bytes(conversation(seed, 3000).capture("left"))
+        found = lines_of(said(str(path), "--json", "--packets"))
+        changes = [one for one in found if one["type"] == "transition"]
+        refuted += sum(one["evidence"] == "refuted" for one in changes)
+        packets = [one for one in found if one["type"] == "packet"]
+        for end in "ab":
+            held = [c for c in changes if c["end"] == end and c["evidence"] != "refuted"]
+            for packet in packets:
+                done = [c["after"] for c in held if int(str(c["packet"])) <= packet["packet"]]
+                assert packet[f"state_{end}"] == (done or [held[0]["before"]])[-1]
+        out = tmp_path / f"out{seed}"
+        said(str(path), "--parquet", str(out))
+        (file,) = (out / "packets").iterdir()
+        table = parquet.read_table(file).to_pylist()
+        assert len(table) == len(packets)
+        for row, packet in zip(table, packets):
+            for end in "ab":
+                assert states_text(states_in(row[f"state_{end}"])) == packet[f"state_{end}"]
+    assert refuted
+
+
+def test_a_connection_is_drawn_and_explained(capture: Path, tmp_path: Path) -> None:
+    """The ladder, as text, SVG and page; each change with its section and its evidence."""
+    svg, page = tmp_path / "one.svg", tmp_path / "one.html"
+    text = said(str(capture), "--connection", "1", "--svg", str(svg), "--html", str(page))
+    assert "SYN-SENT" in text and "◀" in text and "LISTEN" in text
+    assert max(map(cell_len, text.splitlines())) <= 100
+    assert svg.read_text().startswith("<svg") and "TIME-WAIT" in page.read_text()
+    assert said(str(capture), "--connection", "1", "--ascii").isascii()
+    why = said(str(capture), "--why", "1")
+    assert "CLOSED -> SYN-SENT" in why and "RFC 9293 3.10.1" in why and "shown by packet" in why
+    assert max(map(cell_len, why.splitlines())) <= 100
+    assert run(str(capture), "--why", "9").returncode == 2
+
+
+def test_csv_has_a_heading_and_a_line_a_connection(capture: Path) -> None:
+    """Comma-separated, for what reads nothing else."""
+    heading, line = said(str(capture), "--csv").splitlines()
+    assert heading.startswith("capture,connection,a,b,") and line.count(",") == heading.count(",")
+
+
+def test_one_capture_shared_out_gives_what_one_process_finds(tmp_path: Path) -> None:
+    """Numbers, counts and the connections shown are the same."""
+    path = tmp_path / "many.pcap"
+    with path.open("wb") as file:
+        writer = CaptureWriter(file)
+        for seed in range(8):
+            for time, passage in conversation(seed, 2000).captured("left"):
+                data = bytearray(passage.packet.to_bytes())
+                data[14] = data[18] = seed  # each conversation has addresses of its own
+                writer.write(bytes(data), time + seed * SECOND)
+        writer.flush()
+    question = Question(Wanted(), 5)
+    one = summarize(Capture(str(path), (str(path),)), question)
+    two = summarize(Capture(str(path), (str(path),)), question, 0, 3)
+    for share in (1, 2):
+        two.merge(summarize(Capture(str(path), (str(path),)), question, share, 3))
+    two.renumber()
+    assert one.connections == two.connections == 8 and one.segments == two.segments
+    assert one.teardowns == two.teardowns and one.packets == two.packets
+    assert one.shown.connections() == two.shown.connections()
+    assert one.resent.connections() == two.resent.connections()

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from ipaddress import ip_network
 from itertools import chain
+from pathlib import Path
 
 import click
 
@@ -11,11 +12,14 @@ from lastack.cli.common import (
     Parsed,
     ascii_option,
     console,
+    json_option,
     lang_option,
     names_option,
     show,
 )
 from lastack.cli.main import FAILED
+from lastack.cli.read_data import Found, print_as_csv, print_as_json, write_as_parquet
+from lastack.cli.read_one import OneOptions, show_ladder, show_why
 from lastack.cli.reading_bar import reading_bar
 from lastack.observe.captures import Capture, captures_in
 from lastack.observe.many import Question, cores, summaries
@@ -24,6 +28,8 @@ from lastack.observe.summary import SORTS, Summary, Wanted, plain_word, verdict_
 from lastack.tcp.states import State
 from lastack.view.capture_words import WORDS
 from lastack.view.captures import connections_table, in_ascii, summary_lines
+
+FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 
 def _network(text: str) -> str:
@@ -71,6 +77,15 @@ def _verdict(text: str) -> str:
     help="Connections kept open at a time.",
 )
 @click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: one a core]")
+@click.option("--connection", type=click.IntRange(1), metavar="N", help="Draw its ladder.")
+@click.option("--why", type=click.IntRange(1), metavar="N", help="Every change of state of it.")
+@click.option("--all", "show_all", is_flag=True, help="Leave nothing out of the ladder.")
+@click.option("--svg", type=FILE, metavar="FILE", help="Write the ladder to a file, too.")
+@click.option("--html", type=FILE, metavar="FILE", help="The same as a page.")
+@json_option
+@click.option("--packets", is_flag=True, help="With --json: a line for each segment, too.")
+@click.option("--csv", "as_csv", is_flag=True, help="A line for each connection.")
+@click.option("--parquet", metavar="DIR", help="Write packets, transitions and connections there.")
 @ascii_option
 @names_option
 @lang_option
@@ -84,6 +99,15 @@ def read(
     sort: str,
     most_open: int,
     jobs: int | None,
+    connection: int | None,
+    why: int | None,
+    show_all: bool,
+    svg: Path | None,
+    html: Path | None,
+    as_json: bool,
+    packets: bool,
+    as_csv: bool,
+    parquet: str | None,
     ascii_only: bool,
     names: str,
     lang: str,
@@ -96,6 +120,8 @@ def read(
     \b
     lastack read trace.pcap                        summary and table
     lastack read trace.pcap --verdict abort        only connections that were aborted
+    lastack read trace.pcap --connection 3         its ladder; --why 3 tells every change of state
+    lastack read trace.pcap --parquet DIR          every segment, change and connection as Parquet
     """
     if not captures:
         raise click.UsageError("name a capture, or - for standard input")
@@ -110,20 +136,48 @@ def read(
         sort,
         most_open,
     )
-    look = Look(ascii_only, names, lang)
+    look = OneOptions(svg, html, show_all, ascii_only, names, lang)
+    number = connection or why
+    if number is not None:
+        if len(found) > 1:
+            raise click.UsageError("--connection and --why go with one capture")
+        shown = show_ladder if connection else show_why
+        return complained(shown(found[0], number, most_open, look), found[0].name, lang)
+    if as_json or as_csv or parquet:
+        form = "json" if as_json else "csv" if as_csv else f"parquet {parquet}"
+        return _as_data(found, question, form, packets, jobs or cores(), lang)
     return _print_summaries(found, question, jobs or cores(), look)
 
 
-class Look:
-    """How things are to be shown."""
+def _as_data(
+    captures: Sequence[Capture],
+    question: Question,
+    form: str,
+    packets: bool,
+    jobs: int,
+    lang: str,
+) -> int:
+    code = 0
+    kind, _, folder = form.partition(" ")
+    with reading_bar(captures, 2 if packets else 1) as notice:
+        if kind == "parquet":
+            problems = list(write_as_parquet(captures, question, folder, jobs, notice))
+            for capture, problem in zip(captures, problems):
+                code = max(code, complained(problem, capture.name, lang))
+            return code
+        for place, capture in enumerate(captures):
+            found = Found(capture, question)
+            if kind == "csv":
+                problem = print_as_csv(found, place == 0, notice)
+            else:
+                problem = print_as_json(found, packets, lang, notice)
+            code = max(code, complained(problem, capture.name, lang))
+    return code
 
-    def __init__(self, ascii_only: bool, names: str, lang: str) -> None:
-        self.ascii_only = ascii_only
-        self.names = names
-        self.lang = lang
 
-
-def _print_summaries(captures: Sequence[Capture], question: Question, jobs: int, look: Look) -> int:
+def _print_summaries(
+    captures: Sequence[Capture], question: Question, jobs: int, look: OneOptions
+) -> int:
     code = 0
     with reading_bar(captures) as notice:
         found = summaries(captures, question, jobs, notice)
@@ -136,7 +190,7 @@ def _print_summaries(captures: Sequence[Capture], question: Question, jobs: int,
     return code
 
 
-def _print_summary(summary: Summary, look: Look) -> None:
+def _print_summary(summary: Summary, look: OneOptions) -> None:
     out = console()
     for line in summary_lines(summary, look.lang):
         show(out, in_ascii(line) if look.ascii_only else line)

@@ -62,8 +62,12 @@ class Observer:
         """Take in the packets of a batch."""
         if len(batch):
             self.scanner.batch(batch)
-            self._now = batch.times[len(batch) - 1]
-            self._sweep_when_due()
+            self.batch_ended(int(batch.times[len(batch) - 1]))
+
+    def batch_ended(self, now: int) -> None:
+        """Let go of what is over, when there is reason to; `now` is the last packet's time."""
+        self._now = now
+        self._sweep_when_due()
 
     def take_finished(self) -> list[Flow]:
         """Return the connections that are over, or were given up, since this was last asked."""

@@ -121,3 +121,29 @@ ADVICE: Final[dict[str, dict[str, str]]] = {
 def verdict_word(word: str, language: str) -> str:
     """Return a verdict in the language."""
     return VERDICTS_ZH.get(word, word) if language == "zh" else word
+
+
+EVIDENCE: Final[dict[str, dict[str, str]]] = {
+    "en": {
+        "sent": "its own segment says so",
+        "acked": "shown by packet {proof}",
+        "presumed": "seen passing; nothing shows that it arrived",
+        "timer": "no segment: time passed",
+        "refuted": "refuted: packet {proof} shows that it had not arrived",
+        "end": "at the end: {states}",
+        "no_number": "there is no connection {number}; there are {count}",
+        "gap": "{count} segments not shown (--all shows them)",
+        "once": "a second look needs a file; standard input passes by once",
+    },
+    "zh": {
+        "sent": "由它自己的报文段表明",
+        "acked": "由数据包 {proof} 证实",
+        "presumed": "见其经过；没有证据表明已到达",
+        "timer": "没有报文段：时间到了",
+        "refuted": "被推翻：数据包 {proof} 表明它当时并未到达",
+        "end": "结束时：{states}",
+        "no_number": "没有连接 {number}；共有 {count} 个",
+        "gap": "{count} 个报文段未显示（--all 显示全部）",
+        "once": "再看一遍需要文件；标准输入只经过一次",
+    },
+}

@@ -24,6 +24,10 @@ ASCII_FORMS: Final = str.maketrans(
 )
 
 
+Ending = State | str | None
+"""The state of an end: a State, words for several possible ones, None where it is unknown."""
+
+
 @dataclass(frozen=True)
 class Rung:
     """One segment on its way, or (`to_right` None) something that happened without one.
@@ -35,8 +39,8 @@ class Rung:
     """
 
     time: int
-    left: State | None
-    right: State | None
+    left: Ending
+    right: Ending
     to_right: bool | None
     text: str
     fate: str = ""
@@ -66,8 +70,8 @@ class Ladder:
         self,
         left_name: str,
         right_name: str,
-        left_state: State | None,
-        right_state: State | None,
+        left_state: Ending,
+        right_state: Ending,
         rungs: Sequence[Rung],
     ) -> None:
         self.left_name = left_name
@@ -89,8 +93,8 @@ class Ladder:
         yield page.states("", self.left_state, self.right_state, Text(" " * page.arrow))
         left, right = self.left_state, self.right_state
         for rung in self.rungs:
-            new_left = rung.left if rung.left is not left else None
-            new_right = rung.right if rung.right is not right else None
+            new_left = rung.left if rung.left != left else None
+            new_right = rung.right if rung.right != right else None
             left, right = rung.left, rung.right
             for line in page.rung(rung, new_left, new_right):
                 if ascii_only:
@@ -109,7 +113,7 @@ class Ladder:
         gap: list[Rung] = []
         left, right = self.left_state, self.right_state
         for i, rung in enumerate(self.rungs):
-            changed = rung.left is not left or rung.right is not right
+            changed = rung.left != left or rung.right != right
             left, right = rung.left, rung.right
             if i < head or i >= tail or changed:
                 kept.extend(_gap(gap, sentence))
@@ -188,7 +192,7 @@ class _Page:
     """The columns of one ladder: how wide each is, and how a rung is written into them."""
 
     def __init__(self, rungs: Sequence[Rung], width: int, names: str) -> None:
-        self.spell = linux_name if names == "linux" else str
+        self.names = names
         self.width = width
         self.time = max([7, *(len(clock(rung.time)) for rung in rungs)])
         self.arrow = max(24, width - self.time - 2 * _STATE_WIDTH - 4)
@@ -201,7 +205,12 @@ class _Page:
         gap = self.width - len(indent) - cell_len(left) - cell_len(right)
         return Text(f"{indent}{left}{' ' * max(gap, 2)}{right}")
 
-    def states(self, time: str, left: State | None, right: State | None, middle: Text) -> Text:
+    def spell(self, state: State | str) -> str:
+        if isinstance(state, State) and self.names == "linux":
+            return linux_name(state)
+        return str(state)
+
+    def states(self, time: str, left: Ending, right: Ending, middle: Text) -> Text:
         line = Text(f"{time:>{self.time}}  ", no_wrap=True)
         name = "" if left is None else self.spell(left)
         line.append(name, CHANGE_STYLE).append(" " * (_STATE_WIDTH + 1 - len(name)))
@@ -211,7 +220,7 @@ class _Page:
             line.append(f" {self.spell(right)}", CHANGE_STYLE)
         return line
 
-    def rung(self, rung: Rung, left: State | None, right: State | None) -> Iterator[Text]:
+    def rung(self, rung: Rung, left: Ending, right: Ending) -> Iterator[Text]:
         """Yield the rung's line, and one more for a remark that found no room in it."""
         style = TROUBLE_STYLE if rung.trouble else ""
         if rung.to_right is None:

@@ -3,8 +3,7 @@
 from html import escape
 from typing import Final
 
-from lastack.tcp.states import State
-from lastack.view.ladder import Ladder, Rung, clock
+from lastack.view.ladder import Ending, Ladder, Rung, clock
 
 _WIDTH: Final = 960.0
 _LEFT: Final = 232.0
@@ -62,23 +61,23 @@ def ladder_svg(ladder: Ladder) -> str:
         )
         parts.extend(_rung(rung, y))
         far = y if rung.to_right is None else y + _SLANT
-        if rung.left is not left:
+        if rung.left != left:
             parts.extend(_pill(True, far if rung.to_right is False else y, rung.left))
-        if rung.right is not right:
+        if rung.right != right:
             parts.extend(_pill(False, far if rung.to_right else y, rung.right))
         left, right = rung.left, rung.right
     parts.append("</svg>")
     return "\n".join(parts) + "\n"
 
 
-def _pill(at_left: bool, y: float, state: State | None) -> list[str]:
+def _pill(at_left: bool, y: float, state: Ending) -> list[str]:
     """Return a state in its pill beside a lifeline; nothing for an unknown one."""
     if state is None:
         return []
     x = _LEFT - _PILL - 12 if at_left else _RIGHT + 12
     return [
         f'<rect class="pill" x="{x:g}" y="{y - 10:g}" width="{_PILL:g}" height="20" rx="10"/>',
-        f'<text class="state" x="{x + _PILL / 2:g}" y="{y + 4:g}">{state}</text>',
+        f'<text class="state" x="{x + _PILL / 2:g}" y="{y + 4:g}">{escape(str(state))}</text>',
     ]
 
 

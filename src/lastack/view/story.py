@@ -292,7 +292,9 @@ class _Teller:
 
 def final_states(ladder: Ladder) -> tuple[State, State]:
     """Return the states in which the ladder leaves both ends."""
-    if not ladder.rungs:
-        return ladder.left_state or CLOSED, ladder.right_state or CLOSED
-    last = ladder.rungs[-1]
-    return last.left or CLOSED, last.right or CLOSED
+    last = ladder.rungs[-1] if ladder.rungs else None
+    left, right = (last.left, last.right) if last else (ladder.left_state, ladder.right_state)
+    return (
+        left if isinstance(left, State) else CLOSED,
+        right if isinstance(right, State) else CLOSED,
+    )

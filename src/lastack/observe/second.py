@@ -1,0 +1,144 @@
+"""A second look at a capture: the segments of one connection, with the states they left behind.
+
+The first look tells how every connection went on; the states after each segment follow from what
+its changes turned out to be in the end, not from what was presumed at the time.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lastack.observe.captures import Capture
+from lastack.observe.connection import steps_of
+from lastack.observe.core.analysis import Remark
+from lastack.observe.core.ends import End, Evidence, states_in
+from lastack.observe.core.flow import Flow
+from lastack.observe.core.rows import Rows
+from lastack.observe.reading import MOST_OPEN, Observer
+from lastack.observe.sources import Notice, in_order, open_capture
+from lastack.tcp.states import State
+from lastack.wire.batches import Batch, BatchReader
+from lastack.wire.capture import CaptureError
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One captured segment: `data` is what was captured of it, `length` its octets on the wire.
+
+    `states_a` and `states_b` are the possible states after it.
+    """
+
+    packet: int
+    time: int
+    connection: int
+    from_a: bool
+    flags: int
+    seq: int
+    ack: int
+    window: int
+    length: int
+    remarks: Remark
+    states_a: tuple[State, ...]
+    states_b: tuple[State, ...]
+    data: bytes
+
+
+class _Way:
+    """The states of an end after each packet, as its changes say in the end."""
+
+    def __init__(self, end: End) -> None:
+        refuted = any(change.evidence is Evidence.REFUTED for change in end.changes)
+        self.steps = steps_of(end) if refuted else []
+        self.start = int(end.start)
+        self.refuted = refuted
+
+    def after(self, packet: int, presumed: int) -> tuple[State, ...]:
+        """Return the states after a packet; `presumed` is what was believed at the time."""
+        if not self.refuted:
+            return states_in(presumed)
+        states = self.start
+        for step in self.steps:
+            if step.packet > packet:
+                break
+            states = int(step.after)
+        return states_in(states)
+
+
+class Corrections:
+    """The connections of which something was refuted, by number: few of many."""
+
+    def __init__(self) -> None:
+        self.ways: dict[int, tuple[_Way, _Way]] = {}
+
+    def note(self, flow: Flow) -> None:
+        """Remember how a connection went, if that differs from what was believed."""
+        ways = _Way(flow.a), _Way(flow.b)
+        if ways[0].refuted or ways[1].refuted:
+            self.ways[flow.number] = ways
+
+    def after(
+        self, number: int, packet: int, a: int, b: int
+    ) -> tuple[tuple[State, ...], tuple[State, ...]]:
+        """Return the states of both ends after a packet."""
+        ways = self.ways.get(number)
+        if ways is None:
+            return states_in(a), states_in(b)
+        return ways[0].after(packet, a), ways[1].after(packet, b)
+
+
+def segments(
+    capture: Capture,
+    corrections: Corrections,
+    only: int = 0,
+    most_open: int = MOST_OPEN,
+    notice: Notice | None = None,
+) -> Iterator[Seen]:
+    """Return the segments of a capture, or of its connection number `only`.
+
+    `most_open` must be what it was at the first look. What is damaged ends it silently: the first
+    look has told of it.
+    """
+    observer = Observer(most_open, rows=Rows())
+    observer.scanner.only = only
+    for path in in_order(capture.files):
+        file = open_capture(path, notice)
+        try:
+            for batch in BatchReader(file).batches():
+                yield from _of_batch(observer, batch, corrections)
+        except CaptureError:
+            pass
+        finally:
+            file.close()
+
+
+def _of_batch(observer: Observer, batch: Batch, corrections: Corrections) -> Iterator[Seen]:
+    scanner = observer.scanner
+    rows = Rows()
+    scanner.rows = rows
+    for i in range(len(batch)):
+        scanner.packet(batch.data, batch.starts[i], batch.stops[i], batch.linktype, batch.times[i])
+        if len(rows):
+            yield _seen(rows, scanner.seen[scanner.seen_at : scanner.seen_stop], corrections)
+            rows = Rows()
+            scanner.rows = rows
+    if len(batch):
+        observer.batch_ended(int(batch.times[len(batch) - 1]))
+    observer.take_finished()
+
+
+def _seen(rows: Rows, data: bytes, corrections: Corrections) -> Seen:
+    number, packet = int(rows.connection[0]), int(rows.packet[0])
+    states = corrections.after(number, packet, int(rows.state_a[0]), int(rows.state_b[0]))
+    return Seen(
+        packet,
+        int(rows.time[0]),
+        number,
+        rows.from_a[0] == 1,
+        int(rows.flags[0]),
+        int(rows.seq[0]),
+        int(rows.ack[0]),
+        int(rows.window[0]),
+        int(rows.length[0]),
+        Remark(int(rows.remarks[0])),
+        *states,
+        data,
+    )
