@@ -272,3 +272,27 @@ def test_close_at_a_zero_window_is_not_stuck() -> None:
     peer.sends("F. 1:1(0) ack 5 win 1000")
     peer.hears(". 5:5(0) ack 2")
     peer.is_in(State.TIME_WAIT)
+
+
+def test_two_fins_do_not_answer_each_other_for_ever() -> None:
+    """A FIN that comes again hears a plain ACK, even where every other one repeats our FIN."""
+    peer = established(PLAIN.replace(acks_repeat_fin=True))
+    peer.connection.shutdown_write(peer.now)
+    peer.hears("F. 1:1(0) ack 1 <...>")
+    peer.sends("F. 1:1(0) ack 1 win 65535")
+    peer.is_in(State.CLOSING)
+    peer.hears("F. 1:1(0) ack 2 <...>")
+    for _ in range(3):
+        peer.sends("F. 1:1(0) ack 1 win 65535")
+        peer.hears(". 2:2(0) ack 2 <...>")
+
+
+def test_an_old_syn_with_new_data_resets_nothing() -> None:
+    """RFC 9293 3.10.7.4 has what lies before the window trimmed off first, SYN included."""
+    peer = established(PLAIN.replace(rfc5961=False))
+    peer.sends("S 0:1000(1000) win 65535")
+    peer.hears(". 1:1(0) ack 1 <...>")
+    peer.is_in(State.ESTABLISHED)
+    peer.sends("S 1:1(0) win 65535")
+    peer.hears("R. 1:1(0) ack 1")
+    peer.is_in(State.CLOSED)

@@ -6,6 +6,7 @@ from peer import PLAIN, established
 
 from lastack.sim.pair import TwoHosts
 from lastack.sim.talk import Conversation
+from lastack.tcp import pacing
 from lastack.tcp.config import Config
 from lastack.tcp.pacer import MOST_QUANTUM, Pacer
 from lastack.units import MS, NEVER, SECOND
@@ -109,3 +110,20 @@ def test_pacing_holds_retransmissions_back_too() -> None:
         peer.heard.clear()
         peer.waits_for_timer()
         assert peer.heard
+
+
+def test_segments_that_have_grown_are_not_held_back_for_ever() -> None:
+    """Two of the new size are a quantum at once: the timer would go off without end otherwise."""
+    pair, talk = paced()
+    tcb = talk.left.connection.tcb
+    pair.run(while_=lambda: tcb.pacer is None)
+    pacer = tcb.pacer
+    assert pacer is not None
+    pacer.set_rate(10_000, tcb.mss // 3)  # as before the segments grew
+    pacer.sent(pacer.room(pair.now))
+    tcb.timers.pacing = NEVER
+    assert not pacing.may_send(tcb, pacer, pair.now)
+    when = tcb.timers.pacing
+    assert pair.now < when < NEVER
+    tcb.timers.pacing = NEVER
+    assert pacing.may_send(tcb, pacer, when)

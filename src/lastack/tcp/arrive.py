@@ -23,7 +23,7 @@ from lastack.tcp.states import (
     TIME_WAIT,
     Cause,
 )
-from lastack.tcp.tcb import READABLE, URGENT, Tcb, end_with, enter
+from lastack.tcp.tcb import READABLE, URGENT, Reply, Tcb, end_with, enter
 from lastack.tcp.text import eighth_check_fin, seventh_process_text
 from lastack.units import NEVER, SECOND
 from lastack.wire.segment import ABSENT, ACK, AE, CWR, ECE, FIN, RST, SYN, URG, Segment
@@ -228,8 +228,10 @@ def _unacceptable(tcb: Tcb, segment: Segment, now: int) -> Stop:
     end = add(segment.seq, segment.length)
     if segment.length and le(end, rcv.nxt):
         wish_duplicate(tcb, segment.seq, end)
-    elif segment.length or segment.flags & FIN:
-        tcb.ack_now = True  # beyond the window, or our ACK of the peer's FIN was lost
+    elif segment.length:
+        tcb.ack_now = True  # beyond the window
+    elif segment.flags & FIN:
+        tcb.reply(Reply(0, 0, ACK))  # ours was lost; with our FIN again it would be answered again
     else:
         wish_challenge(tcb, now)
     return Stop.OUT_OF_WINDOW
@@ -274,7 +276,8 @@ def fourth_check_syn(tcb: Tcb, segment: Segment, now: int) -> Stop | None:
     if tcb.state is SYN_RECEIVED and tcb.passive and not tcb.early:
         _return_to_listen(tcb, Cause.SYN, segment, now)
         return Stop.SYN_IN_WINDOW
-    if not (tcb.config.rfc5961 and tcb.config.challenge_syn):
+    in_window = ge(segment.seq, tcb.rcv.nxt)  # or is it data of an old one that is?
+    if in_window and not (tcb.config.rfc5961 and tcb.config.challenge_syn):
         wish_abort(tcb)
         end_with(tcb, Cause.RESET, errno.ECONNRESET, now, segment)
         return Stop.SYN_IN_WINDOW

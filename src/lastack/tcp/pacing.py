@@ -13,7 +13,7 @@ that segments stay large; the other half makes up for timers that go off late.
 
 from typing import Final
 
-from lastack.tcp.pacer import Pacer
+from lastack.tcp.pacer import LEAST_QUANTUM, Pacer
 from lastack.tcp.tcb import Tcb
 from lastack.units import NEVER
 
@@ -48,6 +48,8 @@ def may_send(tcb: Tcb, pacer: Pacer, now: int) -> bool:
     """Return whether a segment may go now; if not, the timer says when to ask again."""
     if tcb.timers.pacing != NEVER:
         return False
+    if pacer.quantum < LEAST_QUANTUM * tcb.mss:
+        pacer.set_rate(pacer.rate, tcb.mss)  # segments have grown: the old one may let none go
     if pacer.room(now) >= tcb.mss:
         return True
     tcb.timers.pacing = pacer.when_half_full()
