@@ -2,6 +2,7 @@
 
 import sys
 import time
+from importlib.util import find_spec
 from typing import NoReturn
 
 import click
@@ -95,7 +96,17 @@ def watch(
                     return
                 sys.stdout.flush()
                 time.sleep(interval / SECOND)
-    raise click.ClickException("only --once as yet")
+    if find_spec("textual") is None:
+        raise click.ClickException(
+            "the live view needs textual: pip install 'lastack[tui]'; --once works without it"
+        )
+    from lastack.cli.watch_live import WatchApp
+
+    with Watching() as watching:
+        app = WatchApp(watching, choice, interval, names, ascii_only, lang)
+        app.run()
+        with app.looking:  # a look may be under way yet
+            pass
 
 
 def _print(

@@ -6,7 +6,8 @@ from typing import Final
 from lastack.observe.core.diag import KernelSocket
 from lastack.observe.kernel_info import text_of, values_in
 from lastack.observe.watching import Look, Watching
-from lastack.tcp.states import State
+from lastack.tcp.states import State, state_named
+from lastack.wire.address import pack_address
 
 _AFTER_A_FIN: Final = (State.CLOSE_WAIT, State.LAST_ACK, State.CLOSING)
 KINDS: Final = ("process", "peer", "listener")
@@ -36,6 +37,25 @@ class Choice:
         if self.hosts and not self.hosts & {_plain(each.local), _plain(each.remote)}:
             return False
         return not self.pids or any(h.pid in self.pids for h in look.holders.of(each.inode))
+
+
+def choice_of(text: str) -> Choice:
+    """Return the choice that words name: a state, `:443`, `pid:4127` or an address.
+
+    Raises ValueError for a word that is none of them.
+    """
+    states, ports, hosts, pids = set(), set(), set(), set()
+    for word in text.split():
+        head, _, number = word.rpartition(":")
+        if number.isdecimal() and head in ("", "port"):
+            ports.add(int(number))
+        elif number.isdecimal() and head == "pid":
+            pids.add(int(number))
+        elif word[0].isalpha() and ":" not in word:
+            states.add(state_named(word))
+        else:
+            hosts.add(pack_address(word))
+    return Choice(frozenset(states), frozenset(ports), frozenset(hosts), frozenset(pids))
 
 
 _MAPPED: Final = bytes(10) + b"\xff\xff"

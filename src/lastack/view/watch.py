@@ -7,8 +7,13 @@ from rich.box import ASCII, SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from lastack.observe.ages import Age
 from lastack.observe.talkers import KINDS, Talker
+from lastack.tcp.info import ConnectionInfo
 from lastack.tcp.states import State, linux_name
+from lastack.view.ladder import duration
+from lastack.view.tcb import tcb_rows
+from lastack.view.why import span
 
 WORDS: Final[dict[str, dict[str, str]]] = {
     "en": {
@@ -19,18 +24,26 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "in": "in",
         "out": "out",
         "none": "none",
-        "total": "{count} sockets",
         "destroyed": "Destroy {count} sockets? Both ends of each will see the connection reset.",
         "no_filter": "--kill needs a selection: --state, --port, --host or --pid",
         "nothing": "no socket is meant",
         "done": "{count} destroyed",
         "not_seen": "Not seen",
-        "connections": "Sockets",
+        "total": "{count} sockets",
+        "total_one": "1 socket",
+        "overview": "Overview",
+        "list": "Sockets",
+        "back": "Back",
+        "find": "Filter",
+        "pause": "Pause",
+        "spelling": "Names",
+        "quit": "Quit",
+        "open": "Details",
+        "prompt": "CLOSE-WAIT  :443  10.0.0.1  pid:4127",
+        "more": "and {count} more: choose with a filter",
+        "ended": "{count} ended since the start",
         "diagram": "Diagram",
-        "over_time": "Over time",
         "talkers": "Talkers",
-        "detail": "One socket",
-        "filter": "state, port, address or pid",
         "paused": "paused",
     },
     "zh": {
@@ -41,18 +54,26 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "in": "收",
         "out": "发",
         "none": "无",
-        "total": "{count} 个套接字",
         "destroyed": "销毁 {count} 个套接字吗？每个连接的两端都会看到连接被重置。",
         "no_filter": "--kill 需要选择条件：--state、--port、--host 或 --pid",
         "nothing": "没有符合条件的套接字",
         "done": "已销毁 {count} 个",
         "not_seen": "看不到的",
-        "connections": "套接字",
+        "total": "{count} 个套接字",
+        "total_one": "1 个套接字",
+        "overview": "概览",
+        "list": "套接字",
+        "back": "返回",
+        "find": "筛选",
+        "pause": "暂停",
+        "spelling": "名称",
+        "quit": "退出",
+        "open": "详情",
+        "prompt": "CLOSE-WAIT  :443  10.0.0.1  pid:4127",
+        "more": "另有 {count} 个：请用筛选",
+        "ended": "启动以来已结束 {count} 个",
         "diagram": "状态图",
-        "over_time": "随时间",
         "talkers": "最活跃者",
-        "detail": "单个套接字",
-        "filter": "状态、端口、地址或 pid",
         "paused": "已暂停",
     },
 }
@@ -105,6 +126,43 @@ def counts_table(
     return table
 
 
+def socket_rows(
+    info: ConnectionInfo, held_by: str, age: Age | None, names: str = "rfc", language: str = "en"
+) -> list[tuple[str, str]]:
+    """Return (name, value) of what the kernel tells of one socket, TCP_INFO and timers with it."""
+    rows = tcb_rows(info, names)
+    since = "" if age is None else span(age.time, language)
+    rows[1:1] = [("held by", held_by), ("for", since if age is None or age.exact else f"≥ {since}")]
+    listening = info.state is State.LISTEN
+    queues = ("to accept", "backlog") if listening else ("unread", "unsent")
+    rows += [(queues[0], _count(info.unread)), (queues[1], _count(info.unsent))]
+    if not listening:
+        rows += [
+            ("in flight", _count(info.in_flight)),
+            ("controller", f"{info.controller or ''} {info.recovery or ''}".strip()),
+            ("retries, probes", f"{info.retries or 0}, {info.probes or 0}"),
+            ("octets resent", _count(info.bytes_resent)),
+            ("min RTT", _since(info.min_rtt)),
+            ("delivery rate", "" if not info.delivery_rate else f"{octets(info.delivery_rate)}/s"),
+            ("pacing rate", "" if not info.pacing_rate else f"{octets(info.pacing_rate)}/s"),
+            ("last data out", _since(info.since_data_sent)),
+            ("last data in", _since(info.since_data_received)),
+            ("last ACK in", _since(info.since_ack_received)),
+            ("limited by peer", _since(info.limited_by_peer)),
+            ("limited by buffer", _since(info.limited_by_buffer)),
+            ("ECN", info.ecn or ""),
+        ]
+    return [(name, value) for name, value in rows if value]
+
+
+def _count(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def _since(value: int | None) -> str:
+    return "" if value is None else duration(value)
+
+
 def talkers_table(
     found: dict[str, list[Talker]],
     most: int,
@@ -114,7 +172,8 @@ def talkers_table(
 ) -> Table:
     """Return who moves most, and has most sockets: at most so many rows of each kind."""
     words = WORDS[language]
-    table = Table(box=ASCII if ascii_only else SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    box = ASCII if ascii_only else SIMPLE_HEAD
+    table = Table(box=box, padding=(0, 1, 0, 0), pad_edge=False, collapse_padding=True)
     table.add_column(words["talkers"], no_wrap=True, overflow="ellipsis", ratio=1)
     for key in ("sockets", "in", "out"):
         table.add_column(words[key], justify="right", no_wrap=True, min_width=7)

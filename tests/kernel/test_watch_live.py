@@ -1,0 +1,160 @@
+"""The live view of `lastack watch` on a screen of 80 by 24: every page, the filter, drill-down."""
+
+import asyncio
+import re
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager
+
+import pytest
+from every_state import EveryState
+
+pytest.importorskip("textual")
+
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from lastack.cli.watch_live import WatchApp
+from lastack.link.tun import TunLink
+from lastack.observe.talkers import Choice
+from lastack.observe.watching import Watching
+from lastack.tcp.states import State
+from lastack.units import MS
+
+
+@pytest.fixture
+def every(device: Callable[..., TunLink]) -> Iterator[EveryState]:
+    """One socket in each state."""
+    with ExitStack() as kept:
+        yield EveryState(device(), 4, kept)
+
+
+def lines(pilot: Pilot[None]) -> list[str]:
+    """What the screen shows."""
+    return [strip.text.rstrip() for strip in pilot.app.screen._compositor.render_strips()]
+
+
+async def shown(pilot: Pilot[None], words: str) -> list[str]:
+    """Wait until the screen shows something."""
+    for _ in range(500):
+        if any(words in line for line in lines(pilot)):
+            break
+        await pilot.pause(0.01)
+    found = lines(pilot)
+    assert any(words in line for line in found), "\n".join(found)
+    return found
+
+
+@asynccontextmanager
+async def screen(language: str = "en") -> AsyncIterator[Pilot[None]]:
+    """Run the view; looks follow each other quickly."""
+    with Watching() as watching:
+        app = WatchApp(watching, Choice(), 200 * MS, language=language)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await shown(pilot, "10 " if language == "zh" else "10 sockets")
+            yield pilot
+        with app.looking:
+            pass
+
+
+def test_the_overview_has_a_count_for_each_state_and_the_talkers(every: EveryState) -> None:
+    """The kernel holds one of each but CLOSED; the keys stand below."""
+
+    async def look() -> None:
+        async with screen() as pilot:
+            await shown(pilot, "q Quit")
+            found = await shown(pilot, "By listener")
+            for state in State:
+                count = 0 if state is State.CLOSED else 1
+                assert any(re.match(rf" {state} +{count}\b", line) for line in found), state
+            assert any(f"*:{every.port}" in line for line in found)
+            for key in ("1 Overview", "2 Sockets", "3 Diagram", "/ Filter", "p Pause", "q Quit"):
+                assert key in found[-1]
+
+    asyncio.run(look())
+
+
+def test_the_list_leads_to_one_socket_and_back(every: EveryState) -> None:
+    """Enter drills down to TCP_INFO and the timers, Escape goes back."""
+
+    async def look() -> None:
+        async with screen() as pilot:
+            await pilot.press("2")
+            await shown(pilot, "SYN-SENT")
+            await pilot.press("down", "enter")
+            found = await shown(pilot, "held by")
+            assert any("SYN-SENT" in line for line in found)
+            assert any("retransmit in" in line for line in found)
+            await pilot.press("escape")
+            await shown(pilot, "Recv-Q")
+
+    asyncio.run(look())
+
+
+def test_the_diagram_has_the_counts_in_its_boxes(every: EveryState) -> None:
+    """The picture of `lastack states`, scrolled with the arrows."""
+
+    async def look() -> None:
+        async with screen() as pilot:
+            await pilot.press("3")
+            found = await shown(pilot, "LISTEN")
+            at = next(place for place, line in enumerate(found) if "LISTEN" in line)
+            assert " 1 " in found[at + 1]
+            await pilot.press("end")
+            await shown(pilot, "Sudden ends")
+
+    asyncio.run(look())
+
+
+def test_a_filter_leaves_what_is_meant_and_says_what_it_does_not_understand(
+    every: EveryState,
+) -> None:
+    """`/`, a state, Enter; nonsense is answered and the filter stays open."""
+
+    async def look() -> None:
+        async with screen() as pilot:
+            await pilot.press("slash")
+            asked = pilot.app.query_one("#filter", Input)
+            asked.value = "NONSENSE"
+            await pilot.press("enter")
+            await shown(pilot, "NONSENSE")
+            asked.value = "CLOSE-WAIT"
+            await pilot.press("enter")
+            await shown(pilot, " 1 socket")
+            await pilot.press("n")
+            await shown(pilot, "CLOSE_WAIT")
+            await pilot.press("p")
+            await shown(pilot, "paused")
+
+    asyncio.run(look())
+
+
+def test_it_speaks_chinese(every: EveryState) -> None:
+    """The headings and the keys."""
+
+    async def look() -> None:
+        async with screen("zh") as pilot:
+            await shown(pilot, "按进程")
+            await shown(pilot, "概览")
+
+    asyncio.run(look())
+
+
+def test_a_socket_that_has_ended_stays_on_the_screen(every: EveryState) -> None:
+    """Its last state of affairs is what one looks for then."""
+
+    async def look() -> None:
+        async with screen() as pilot:
+            with socket.create_server(("127.0.0.1", 0)) as more:
+                await shown(pilot, "11 sockets")
+                await pilot.press("2")
+                await shown(pilot, f"127.0.0.1:{more.getsockname()[1]}")
+                await pilot.press("down", "enter")
+                before = await shown(pilot, "held by")
+                more.close()
+                await shown(pilot, "10 sockets")
+                assert [line for line in lines(pilot) if "local" in line] == [
+                    line for line in before if "local" in line
+                ]
+
+    asyncio.run(look())
