@@ -132,10 +132,12 @@ def test_the_kernel_calls_us_with_the_key_that_we_have(
                 got += client.recv(1 << 16)
             sender.join()
             heard.append(got)
+            host.driver.wake()  # what this thread has seen, nothing on the wire tells the other
             try:
                 client.recv(1)
             except ConnectionResetError:
                 heard.append(b"reset")
+            host.driver.wake()
 
     caller = threading.Thread(target=call, daemon=True)
     caller.start()
