@@ -145,7 +145,8 @@ def remarks_on(
         if peer.timed != _NONE and distance(ack, peer.timed) >= 0:
             _round_trip(peer, now)
     if me.nxt != _NONE and (length or flags & (SYN | FIN)) and distance(seq, me.nxt) < 0:
-        if not found & _KEEP_ALIVE:
+        # Text that begins with the octet of a probe is new.
+        if not found & _KEEP_ALIVE and not (length > 1 and seq == (me.nxt - 1) & 0xFFFFFFFF):
             found |= _sent_again(me, peer, flags, seq, behind, length, now, first_rtt)
     if not found & _PROBE:
         if me.nxt == _NONE or distance(behind, me.nxt) > 0:
@@ -197,7 +198,7 @@ def _of_windows_and_acks(
         if window:
             return found | _DUPLICATE
     if window == 0 and me.window == 0 and peer.remarks & _PROBE:
-        if ack == me.ack or ack == (me.ack + 1) & 0xFFFFFFFF:
+        if ack == me.ack:
             return found | _PROBE_ACK
     return found
 
