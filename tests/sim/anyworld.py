@@ -61,6 +61,8 @@ def any_world(seed: int, keep: bool = True) -> Conversation:
         ]
     if fast:
         configs = [config.replace(fast_open_backlog=8) for config in configs]
+    if fast or cookies:  # what comes twice must meet a TIME-WAIT that lasts (RFC 1337)
+        configs[1] = configs[1].replace(reset_ends_time_wait=False)
     link = any_link(chance)
     if cookies:
         # A cookie's server knows nothing until the first ACK, and resets what overtakes it.

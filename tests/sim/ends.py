@@ -29,13 +29,14 @@ def assert_delivered(conversation: Conversation) -> None:
 
 
 def assert_nothing_left(pair: TwoHosts) -> None:
-    """Both ends are CLOSED, no timer runs, and no table holds a connection."""
+    """Both ends are CLOSED, no timer runs, no table holds a connection, no octet counts."""
     assert pair.wire.in_flight == 0, pair.story(60)
     for stack in (pair.left, pair.right):
         assert stack.connections() == [], pair.story(60)
         assert stack.next_deadline() == NEVER, pair.story(60)
         assert stack.next_packet(pair.now) is None, pair.story(60)
         assert all(info.state is State.LISTEN for info in stack.infos()), pair.story(60)
+        assert stack.memory.used == 0, pair.story(60)
     assert pair.quiet, pair.story(60)
     for listener in pair.right.listeners.all() + pair.left.listeners.all():
         assert not listener.children and not listener.waiting, pair.story(60)

@@ -15,10 +15,10 @@ def lived_through(seed: int) -> None:
     assert_nothing_left(conversation.pair)
 
 
-@pytest.mark.parametrize("start", range(0, 400, 40))
+@pytest.mark.parametrize("start", range(0, 200, 20))
 def test_every_octet_arrives_in_any_world(start: int) -> None:
-    """RFC 9293: reliable and in order; 40 worlds a test, a failure names its seed."""
-    for seed in range(start, start + 40):
+    """RFC 9293: reliable and in order; 20 worlds a test, a failure names its seed."""
+    for seed in range(start, start + 20):
         lived_through(seed)
 
 

@@ -31,7 +31,6 @@ from lastack.wire.segment import (
     Segment,
 )
 
-NEVER_COOKIES: Final = 0
 WHEN_FULL: Final = 1
 ALWAYS: Final = 2
 
