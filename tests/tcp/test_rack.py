@@ -125,3 +125,14 @@ def test_no_probe_goes_beyond_a_window_that_has_shrunk() -> None:
     peer.sends(". 1:1(0) ack 2001 win 1000")
     peer.waits_for_timer()
     assert all(s.seq - 1_000_000 < 3001 for s in peer.heard)
+
+
+def test_what_is_sacked_before_a_probe_leaves_is_not_probed_with() -> None:
+    """RFC 8985 7.2: once something is SACKed, no probe goes; what is SACKed never goes again."""
+    peer = in_flight(3, PROBING)
+    probe_at = peer.connection.tcb.timers.deadline(Timer.LOSS_PROBE)
+    peer.now = probe_at
+    peer.connection.deadline_passed(peer.now)  # the wish is there, and an ACK in the same batch
+    peer.sends(". 1:1(0) ack 1001 win 65535 <nop,nop,sack 3001:4001>")
+    peer.hears_nothing()
+    assert not peer.connection.tcb.tail_probe

@@ -287,8 +287,8 @@ def _tail_probe(tcb: Tcb, now: int) -> Segment | None:
     """
     tcb.tail_probe_owed = False
     sent = tcb.sent
-    if not sent.spans or sent.lost:
-        return None
+    if not sent.spans or sent.lost or sent.sacked:
+        return None  # an ACK has come since: more is known than a probe could ask for
     new = tail_probe.sent_new(tcb)
     if new:
         segment = _more(tcb, now, True)
