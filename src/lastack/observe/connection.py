@@ -8,8 +8,9 @@ from lastack.observe.core.analysis import SENT_AGAIN, Remark, Track
 from lastack.observe.core.ends import Change, End, Evidence, names, states_in
 from lastack.observe.core.flow import Flow
 from lastack.observe.core.verdicts import Teardown, Verdict, verdict_on
-from lastack.tcp.states import State, transition
+from lastack.tcp.states import Cause, State, transition
 
+_SENT_AGAIN: Final = [i for i in range(len(Remark)) if SENT_AGAIN >> i & 1]
 _NOBODYS: Final = (Teardown.OPEN, Teardown.NEVER_OPEN)
 
 
@@ -39,7 +40,8 @@ class Side:
 
     `octets` are of text, those sent again among them; `resent` counts segments. Round trips, None
     when none was measured, are those of its segments (Karn's rule) as seen where the capture was
-    made, in nanoseconds. `spent` has the nanoseconds in each state, as far as there was one alone.
+    made, in nanoseconds. `spent` has the nanoseconds in each state, as far as there was one alone;
+    it comes with the transitions.
     """
 
     address: str
@@ -106,8 +108,8 @@ def connection_of(
     return Connection(
         capture,
         flow.number,
-        _side(flow, flow.a, flow.track_a, *a),
-        _side(flow, flow.b, flow.track_b, *b),
+        _side(flow, flow.a, flow.track_a, *a, steps),
+        _side(flow, flow.b, flow.track_b, *b, steps),
         str(verdict.handshake),
         str(verdict.teardown),
         ("a" if verdict.by_a else "b") if ours else "",
@@ -141,10 +143,10 @@ def addresses(key: bytes) -> tuple[tuple[str, int], tuple[str, int]]:
 def resent_by(track: Track) -> int:
     """Return how many segments of a direction were sent again."""
     counts = track.counts
-    return sum(counts[i] for i in range(len(counts)) if SENT_AGAIN >> i & 1)
+    return sum(counts[i] for i in _SENT_AGAIN) if counts else 0
 
 
-def _side(flow: Flow, end: End, track: Track, address: str, port: int) -> Side:
+def _side(flow: Flow, end: End, track: Track, address: str, port: int, steps: bool) -> Side:
     measured = int(track.rtts)
     counts = track.counts
     return Side(
@@ -159,7 +161,7 @@ def _side(flow: Flow, end: End, track: Track, address: str, port: int) -> Side:
         int(track.rtt_sum) // measured if measured else None,
         int(track.rtt_most) if measured else None,
         {str(one): track.count(one) for one in Remark if track.count(one)} if counts else {},
-        _spent(flow, end),
+        _spent(flow, end) if steps else {},
     )
 
 
@@ -198,8 +200,6 @@ def transitions_of(flow: Flow) -> tuple[Transition, ...]:
 
 def _transition(name: str, change: Change) -> Transition:
     before = states_in(int(change.before))
-    rows = [transition(state, change.cause) for state in before]
-    sections = [row.section for row in rows if row is not None]
     return Transition(
         name,
         int(change.time),
@@ -207,10 +207,16 @@ def _transition(name: str, change: Change) -> Transition:
         before,
         states_in(int(change.after)),
         str(change.cause),
-        sections[0] if sections else "",
+        section_of(int(change.before), change.cause),
         str(change.evidence),
         int(change.proof),
     )
+
+
+def section_of(before: int, cause: Cause) -> str:
+    """Return where RFC 9293 has the row for the first of these states that has one, or ""."""
+    rows = [transition(state, cause) for state in states_in(before)]
+    return next((row.section for row in rows if row is not None), "")
 
 
 def states_text(states: tuple[State, ...]) -> str:

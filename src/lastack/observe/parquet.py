@@ -1,13 +1,17 @@
 """A capture as Parquet: `packets`, `transitions`, `connections`, a file of each a capture."""
 
 import errno
+from enum import IntEnum
 from pathlib import Path
 from typing import Any, Final
 
 from lastack.errors import error_for
 from lastack.observe.captures import Capture
-from lastack.observe.connection import connection_of
+from lastack.observe.connection import connection_of, section_of
+from lastack.observe.core.ends import Evidence, names
+from lastack.observe.core.flow import Flow
 from lastack.observe.core.rows import Rows
+from lastack.observe.core.steps import Steps
 from lastack.observe.core.verdicts import verdict_on
 from lastack.observe.many import Question
 from lastack.observe.reading import Observer, read_with
@@ -19,8 +23,8 @@ from lastack.observe.tables import (
     TRANSITIONS,
     Record,
     connection_row,
-    transition_rows,
 )
+from lastack.tcp.states import Cause, State
 from lastack.wire.capture import CaptureError
 
 _GROUP: Final = 1 << 18
@@ -67,6 +71,66 @@ class _Table:
     def close(self) -> None:
         self.flush()
         self._writer.close()
+
+
+class _Steps:
+    """The rows of changes of state; words are looked up by number, a table of them at a time."""
+
+    def __init__(self, path: Path, capture: str) -> None:
+        self._arrow, self._compute, parquet = _arrow()
+        self._capture = capture
+        kinds = [(name, getattr(self._arrow, kind)()) for name, kind in TRANSITIONS.items()]
+        self._schema = self._arrow.schema(kinds)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._writer = parquet.ParquetWriter(path, self._schema, compression="zstd")
+        self._rows = Steps()
+        self._words: dict[str, list[str]] = {
+            "end": ["a", "b"],
+            "before": [names(mask) for mask in range(1 << len(State))],
+            "cause": _by_number(Cause),
+            "evidence": _by_number(Evidence),
+        }
+        self._words["after"] = self._words["before"]
+
+    def add(self, flow: Flow) -> None:
+        self._rows.add(flow)
+        if len(self._rows) >= _GROUP:
+            self.flush()
+
+    def flush(self) -> None:
+        rows, self._rows = self._rows, Steps()
+        arrow = self._arrow
+        found = {
+            name: arrow.Array.from_buffers(arrow.int64(), len(rows), [None, arrow.py_buffer(one)])
+            for name, one in rows.columns().items()
+        }
+        found["capture"] = arrow.repeat(arrow.scalar(self._capture, arrow.string()), len(rows))
+        found["section"] = self._sections(found["before"], found["cause"])
+        for name, words in self._words.items():
+            places = found[name].cast(arrow.int32())
+            found[name] = arrow.DictionaryArray.from_arrays(places, words).dictionary_decode()
+        columns = [found[name] for name in TRANSITIONS]
+        self._writer.write_table(arrow.Table.from_arrays(columns, schema=self._schema))
+
+    def _sections(self, before: Any, cause: Any) -> Any:
+        compute = self._compute
+        both = compute.add(compute.multiply(before, 64), cause).dictionary_encode()
+        sections = [section_of(code >> 6, Cause(code & 63)) for code in both.dictionary.to_pylist()]
+        words = self._arrow.array(sections, self._arrow.string())
+        return self._arrow.DictionaryArray.from_arrays(both.indices, words).dictionary_decode()
+
+    def close(self) -> None:
+        if len(self._rows):
+            self.flush()
+        self._writer.close()
+
+
+def _by_number(kind: type[IntEnum]) -> list[str]:
+    """Return the words of an enumeration, each at the place of its number."""
+    words = [""] * (max(kind) + 1)
+    for one in kind:
+        words[one] = str(one)
+    return words
 
 
 class _Packets:
@@ -141,7 +205,7 @@ def write_parquet(given: tuple[Capture, Question, str, int], notice: Notice | No
     capture, question, folder, place = given
     name = f"{place:04}-{Path(capture.name).name if capture.name != '-' else 'stdin'}.parquet"
     connections = _Table(Path(folder, "connections", name), CONNECTIONS)
-    transitions = _Table(Path(folder, "transitions", name), TRANSITIONS)
+    transitions = _Steps(Path(folder, "transitions", name), capture.name)
     packets = _Packets(Path(folder, "packets", name))
     observer = Observer(question.most_open, rows=Rows())
     corrections = Corrections()
@@ -161,10 +225,8 @@ def write_parquet(given: tuple[Capture, Question, str, int], notice: Notice | No
             verdict = verdict_on(flow)
             if question.wanted and not question.wanted.matches(flow, verdict):
                 continue
-            one = connection_of(flow, capture.name, verdict, steps=True)
-            connections.add(connection_row(one))
-            for record in transition_rows(one):
-                transitions.add(record)
+            connections.add(connection_row(connection_of(flow, capture.name, verdict)))
+            transitions.add(flow)
     except CaptureError as error:
         problem = str(error)
     if observer.scanner.rows is not None:

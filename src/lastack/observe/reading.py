@@ -14,14 +14,12 @@ from typing import BinaryIO, Final
 
 from lastack.observe.core.flow import Flow
 from lastack.observe.core.rows import Rows
-from lastack.observe.core.scan import Scanner
+from lastack.observe.core.scan import LINGER, Scanner
 from lastack.observe.sources import Notice, in_order, open_capture
-from lastack.units import SECOND
 from lastack.wire.batches import Batch, BatchReader
 from lastack.wire.capture import LINKTYPE_RAW, CaptureError
 
 MOST_OPEN: Final = 100_000
-LINGER: Final = 60 * SECOND
 _SWEEP: Final = 8192
 
 
@@ -44,7 +42,7 @@ class Observer:
         share: int = 0,
         shares: int = 1,
     ) -> None:
-        self.scanner = Scanner(share, shares)
+        self.scanner = Scanner(share, shares, linger)
         self.scanner.rows = rows
         self.most_open = most_open
         self.linger = linger
@@ -87,10 +85,7 @@ class Observer:
                 yield flow
 
     def _sweep_when_due(self) -> None:
-        opened = int(self.scanner.number) - self._swept_at
-        if opened >= _SWEEP and (
-            opened >= self.most_open or len(self.scanner.flows) > 2 * self.most_open
-        ):
+        if int(self.scanner.number) - self._swept_at >= _SWEEP:
             self._sweep()
 
     def _sweep(self) -> None:

@@ -20,6 +20,7 @@ STUCK: Final = (
     Teardown.LAST_ACK_LOST,
     Teardown.PEER_SILENT,
 )
+_FINE: Final = (Teardown.NORMAL, Teardown.THREE_SEGMENT, Teardown.OPEN)
 WORST: Final = 3
 _MOST_PLACES: Final = 4096
 """Endpoints of which troubles are counted; of more, the first."""
@@ -143,6 +144,8 @@ class Summary:
         self.skipped: Counter[str] = Counter()
         self.handshakes: Counter[str] = Counter()
         self.teardowns: Counter[str] = Counter()
+        self._opened = [0] * (max(Handshake) + 1)
+        self._ended = [0] * (max(Teardown) + 1)
         self.places: dict[str, Counter[str]] = {}
         self.shown = Best(most)
         self.resent = Best(WORST)
@@ -163,13 +166,16 @@ class Summary:
             return
         self.matched += 1
         self.octets += flow.a.octets + flow.b.octets
-        self.handshakes[str(verdict.handshake)] += 1
-        self.teardowns[str(verdict.teardown)] += 1
-        self._note_trouble(flow, verdict)
+        self._opened[verdict.handshake] += 1
+        self._ended[verdict.teardown] += 1
+        if verdict.teardown not in _FINE or verdict.handshake is not Handshake.COMPLETE:
+            self._note_trouble(flow, verdict)
         self._keep(flow, verdict)
 
     def count_packets(self, packets: int, segments: int, skipped: list[int], evicted: int) -> None:
-        """Note what the reading came to."""
+        """Note what the reading came to, once all connections have been added."""
+        self.handshakes = Counter({str(one): n for one in Handshake if (n := self._opened[one])})
+        self.teardowns = Counter({str(one): n for one in Teardown if (n := self._ended[one])})
         self.packets += packets
         self.segments += segments
         self.evicted += evicted
@@ -227,18 +233,21 @@ class Summary:
             places[name] += 1
 
     def _keep(self, flow: Flow, verdict: Verdict) -> None:
+        number = flow.number
+        resent = 0
+        if flow.track_a.counts or flow.track_b.counts:
+            resent = resent_by(flow.track_a) + resent_by(flow.track_b)
         record: Connection | None = None
-        resent = resent_by(flow.track_a) + resent_by(flow.track_b)
-        keys = (
-            (self.shown, self._order(flow, resent), True),
-            (self.resent, -resent, resent > 0),
-            (self.stuck, int(verdict.since), verdict.teardown in STUCK),
-        )
-        for best, order, fits in keys:
-            key = (order, flow.number)
-            if fits and best.takes(key):
-                record = record or connection_of(flow, self.capture, verdict)
-                best.add(key, record)
+        order = self._order(flow, resent)
+        if self.shown.takes((order, number)):
+            record = connection_of(flow, self.capture, verdict)
+            self.shown.add((order, number), record)
+        if resent and self.resent.takes((-resent, number)):
+            record = record or connection_of(flow, self.capture, verdict)
+            self.resent.add((-resent, number), record)
+        if verdict.teardown in STUCK and self.stuck.takes((int(verdict.since), number)):
+            record = record or connection_of(flow, self.capture, verdict)
+            self.stuck.add((int(verdict.since), number), record)
 
     def _order(self, flow: Flow, resent: int) -> int:
         if self.sort == "octets":

@@ -1,6 +1,6 @@
 """Connections, transitions and packets as flat records: what JSON, CSV and Parquet have in common.
 
-`docs/observer.md` says what each column means.
+`docs/reading.md` says what each column means.
 """
 
 from collections.abc import Iterator

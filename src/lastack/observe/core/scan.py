@@ -14,7 +14,11 @@ from lastack.observe.core.flow import Flow
 from lastack.observe.core.frames import Frames, Skipped
 from lastack.observe.core.infer import ACK, SYN
 from lastack.observe.core.rows import Rows
+from lastack.units import SECOND
 from lastack.wire.batches import Batch
+
+LINGER: Final = 15 * SECOND
+"""A lost last ACK shows within that: a FIN is sent again after 1, 2, 4 and 8 seconds."""
 
 _ETHERNET: Final = 1
 _RAW: Final = 101
@@ -43,6 +47,8 @@ class Scanner:
     skipped: list[int]
     rows: Rows | None
     """Where each segment gets a row, None for no rows."""
+    linger: i64
+    """What comes for so long after a connection is over still belongs to it, nanoseconds."""
     only: i64
     """The connection whose segments get rows, 0 for all."""
     share: i64
@@ -53,7 +59,8 @@ class Scanner:
     seen_stop: i64
     """The segment of the last row: `seen[seen_at:seen_stop]` is what was captured of it."""
 
-    def __init__(self, share: i64 = 0, shares: i64 = 1) -> None:
+    def __init__(self, share: i64 = 0, shares: i64 = 1, linger: i64 = LINGER) -> None:
+        self.linger = linger
         self.share = share
         self.shares = shares
         self.only = 0
@@ -124,7 +131,7 @@ class Scanner:
             return
         flags = i64(data[tcp + 13])
         flow = self.flows.get(key)
-        if flow is None or (flags & (SYN | ACK) == SYN and flow.over):
+        if flow is None or (not flow.steady and self._is_past(flow, flags, now)):
             flow = self._open(key, now)
         self.segments += 1
         from_a = flow.key == key
@@ -157,6 +164,12 @@ class Scanner:
                 flow.b.states,
             )
 
+    def _is_past(self, flow: Flow, flags: i64, now: i64) -> bool:
+        """Return whether a segment belongs to another connection than the one known so far."""
+        if not flow.over:
+            return False
+        return flags & (SYN | ACK) == SYN or now - flow.last > self.linger
+
     def forget(self, flow: Flow) -> None:
         """Let go of a connection; what still comes of it begins another one."""
         for key in (flow.key, reversed_key(flow.key)):
@@ -167,7 +180,8 @@ class Scanner:
         """Begin a connection; one that had the same addresses and ports is over."""
         old = self.flows.get(key)
         if old is not None:
-            old.reused = (old.a.states | old.b.states) & TIME_WAIT != 0
+            recent = now - old.last <= self.linger
+            old.reused = recent and (old.a.states | old.b.states) & TIME_WAIT != 0
             self.finished.append(old)
         self.number += 1
         # The shares together number their connections by the packets that opened them.

@@ -1,0 +1,52 @@
+"""Connections as they end, however the capture is read."""
+
+from tests.observe.worlds import EPOCH, chance_world
+
+from lastack.observe.connection import connection_of
+from lastack.observe.core.scan import LINGER, share_of
+from lastack.observe.reading import Observer
+from lastack.sim.talk import Conversation
+from lastack.tcp.states import State
+from lastack.units import SECOND
+
+
+def seen() -> list[tuple[int, bytes]]:
+    """The packets of one conversation."""
+    world = chance_world(3)
+    Conversation(world, bytes(2000), bytes(1000), left_closes_first=True).run()
+    return [(EPOCH + time, one.packet.to_bytes()) for time, one in world.captured("left")]
+
+
+def test_what_comes_long_after_the_end_is_another_connection() -> None:
+    """Whether or not room was made in between: the same for every way of sharing out."""
+    packets = seen()
+    end = packets[-1][0]
+    for late, count in ((LINGER - SECOND, 1), (LINGER + SECOND, 2)):
+        observer = Observer()
+        for time, data in packets:
+            observer.packet_seen(time, data)
+        observer.packet_seen(end + late, packets[-1][1])
+        assert len(observer.close()) == count
+
+
+def test_a_record_has_the_time_in_each_state_with_its_transitions() -> None:
+    """ESTABLISHED among them, in nanoseconds."""
+    observer = Observer()
+    for time, data in seen():
+        observer.packet_seen(time, data)
+    (flow,) = observer.close()
+    record = connection_of(flow, "x", steps=True)
+    assert record.a.spent[State.ESTABLISHED] > 0 and record.transitions[0].section == "3.10.1"
+    assert record.a.states == (State.TIME_WAIT,) and record.capture == "x"
+
+
+def test_both_directions_fall_to_the_same_share() -> None:
+    """And connections spread evenly, even where ports come in steps of two."""
+    counts = [0, 0]
+    for port in range(40000, 42000, 2):
+        ports = port.to_bytes(2, "big"), (443).to_bytes(2, "big")
+        one, other = bytes((10, 0, 0, 1)), bytes((10, 9, 8, 7))
+        share = share_of(one + other + ports[0] + ports[1], 0, 4, 2)
+        assert share == share_of(other + one + ports[1] + ports[0], 0, 4, 2)
+        counts[share] += 1
+    assert min(counts) > 350
