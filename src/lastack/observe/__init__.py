@@ -1,7 +1,20 @@
 """Captures and kernels: what others' connections do, in the same terms as our own."""
 
+from lastack.observe.connection import Connection, Side, Transition, connection_of
 from lastack.observe.core.flow import Flow
 from lastack.observe.core.verdicts import Handshake, Teardown, Verdict, verdict_on
 from lastack.observe.reading import Observer, read
 
-__all__ = ["Flow", "Handshake", "Observer", "Teardown", "Verdict", "read", "verdict_on"]
+__all__ = [
+    "Connection",
+    "Flow",
+    "Handshake",
+    "Observer",
+    "Side",
+    "Teardown",
+    "Transition",
+    "Verdict",
+    "connection_of",
+    "read",
+    "verdict_on",
+]
