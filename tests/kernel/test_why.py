@@ -188,6 +188,49 @@ def test_kill_wants_a_selection_and_a_confirmation(leak: int) -> None:
     assert objects("watch", "--once", "--port", "7001")[-1]["states"]["LISTEN"] == 1
 
 
+UNPRIVILEGED = """
+import os, sys
+import lastack.cli.why, lastack.cli.watch
+b"".decode("ascii")
+from lastack.cli.main import main
+os.setgroups([]), os.setgid(65534), os.setuid(65534)
+main(sys.argv[1:])
+"""
+WITHOUT_TEXTUAL = """
+import sys
+sys.modules["textual"] = None
+from lastack.cli.main import main
+main(sys.argv[1:])
+"""
+
+
+def python(program: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program, *words], text=True, capture_output=True, timeout=60
+    )
+
+
+def test_without_privilege_it_still_lists_and_says_what_it_cannot_see(leak: int) -> None:
+    """Counts, ages and peers are there for everybody; one line tells what is not."""
+    done = python(UNPRIVILEGED, "why", "CLOSE-WAIT", "--for", "100ms", "--lang", "en")
+    assert done.returncode == 0, done.stderr
+    assert f"{LEAKED} sockets, oldest" in done.stdout
+    assert f"{LEAKED} held by processes that cannot be seen from here" in done.stdout
+    said = " ".join(done.stdout.partition("Not seen: ")[2].split())
+    assert "who closes what" in said
+    assert "the processes of others" in said
+    refused = python(UNPRIVILEGED, "watch", "--kill", "--state", "CLOSE-WAIT", "--yes")
+    assert (refused.returncode, refused.stdout) == (3, "")
+
+
+def test_the_live_view_without_textual_is_an_error_in_words() -> None:
+    """What to install, and what works without it."""
+    done = python(WITHOUT_TEXTUAL, "watch")
+    assert done.returncode == 1
+    assert done.stderr.startswith("lastack: the live view needs textual: pip install")
+    assert "--once works without it" in done.stderr
+
+
 def test_the_json_is_documented(leak: int) -> None:
     """docs/json.md names every field."""
     documented = (ROOT / "docs" / "json.md").read_text(encoding="utf-8")

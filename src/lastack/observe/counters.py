@@ -13,7 +13,7 @@ def counters(place: str = _HERE) -> dict[str, int]:
     found: dict[str, int] = {}
     for name in ("netstat", "snmp"):
         try:
-            with open(os.path.join(place, name), encoding="ascii", errors="replace") as file:
+            with open(os.path.join(place, name), encoding="utf-8", errors="replace") as file:
                 lines = file.read().splitlines()
         except OSError:
             continue
@@ -26,7 +26,7 @@ def counters(place: str = _HERE) -> dict[str, int]:
 def setting(name: str, otherwise: int = 0) -> int:
     """Return a sysctl of net.ipv4 that is one number."""
     try:
-        with open(os.path.join(_SETTINGS, name), encoding="ascii") as file:
+        with open(os.path.join(_SETTINGS, name), encoding="utf-8") as file:
             return int(file.read())
     except (OSError, ValueError):
         return otherwise
@@ -35,7 +35,7 @@ def setting(name: str, otherwise: int = 0) -> int:
 def port_range() -> tuple[int, int]:
     """Return the first and the last port that connect() chooses from."""
     try:
-        with open(os.path.join(_SETTINGS, "ip_local_port_range"), encoding="ascii") as file:
+        with open(os.path.join(_SETTINGS, "ip_local_port_range"), encoding="utf-8") as file:
             low, high = map(int, file.read().split())
     except (OSError, ValueError):
         return _PORTS

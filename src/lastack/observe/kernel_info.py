@@ -5,13 +5,14 @@ from typing import Any, Final
 
 from lastack.observe.core.diag import TIMERS, KernelSocket
 from lastack.stack.tcp_info import FIELDS
+from lastack.tcp.congestion.base import UNLIMITED
 from lastack.tcp.info import ConnectionInfo
 from lastack.tcp.states import State
 from lastack.units import MS, US
 from lastack.wire.address import Endpoint
 
 _U32: Final = 0xFFFFFFFF
-_UNLIMITED: Final = 0xFFFFFFFFFFFFFFFF
+_NO_PACING: Final = 0xFFFFFFFFFFFFFFFF
 _INFINITE: Final = 0x7FFFFFFF
 _RECOVERY: Final = ("open", "open", "open", "recovery", "loss")
 _REDUCING: Final = 2
@@ -104,11 +105,11 @@ def _of_the_sender(values: dict[str, int]) -> dict[str, Any]:
     unit = values.get("snd_mss", 0) or 1
     ssthresh = values.get("snd_ssthresh", _INFINITE)
     congestion = values.get("ca_state", 0)
-    pacing = values.get("pacing_rate", _UNLIMITED)
+    pacing = values.get("pacing_rate", _NO_PACING)
     return {
         "unsent": values.get("notsent_bytes", 0),
         "cwnd": values.get("snd_cwnd", 0) * unit,
-        "ssthresh": None if ssthresh >= _INFINITE else ssthresh * unit,
+        "ssthresh": UNLIMITED if ssthresh >= _INFINITE else ssthresh * unit,
         "recovery": _RECOVERY[congestion] if congestion < len(_RECOVERY) else None,
         "reducing": congestion == _REDUCING,
         "backoff": values.get("backoff"),
@@ -125,7 +126,7 @@ def _of_the_sender(values: dict[str, int]) -> dict[str, Any]:
         "reordering_seen": values.get("reord_seen"),
         "timeouts": values.get("total_rto"),
         "timeout_recoveries": values.get("total_rto_recoveries"),
-        "pacing_rate": None if pacing == _UNLIMITED else pacing,
+        "pacing_rate": None if pacing == _NO_PACING else pacing,
         "delivery_rate": values.get("delivery_rate"),
         "rate_app_limited": bool(values.get("flags", 0) & 1),
     }

@@ -1,8 +1,7 @@
 """The kernel's own TCP sockets, asked for over sock_diag(7): our own client, no `ss` needed.
 
 Everybody may ask; which process holds a socket is another question. A dump sees what there is at
-one moment; what has ended since the last one is seen only by those who listen (`Destroyed`, which
-needs privilege).
+one moment; what has ended since the last one is seen only by those who listen (`Destroyed`).
 """
 
 import errno
@@ -99,8 +98,8 @@ def destroy(found: KernelSocket) -> None:
 class Destroyed:
     """The sockets that end, as they end; iterate what has come. A context manager.
 
-    Raises OSError (EPERM) without CAP_NET_ADMIN. `lost` counts how often the kernel had more to say
-    than it could keep.
+    Raises OSError where the kernel refuses: one of today lets everybody listen, others want
+    CAP_NET_ADMIN. `lost` counts how often the kernel had more to say than it could keep.
     """
 
     lost: int

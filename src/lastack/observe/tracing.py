@@ -131,7 +131,7 @@ class Tracing:
                     yield change
 
     def _write(self, name: str, value: str) -> None:
-        with open(f"{self.place}/{name}", "w", encoding="ascii") as file:
+        with open(f"{self.place}/{name}", "w", encoding="utf-8") as file:
             file.write(value)
 
 
