@@ -14,6 +14,7 @@ from lastack.observe.core.flow import Flow
 from lastack.observe.core.frames import Frames, Skipped
 from lastack.observe.core.infer import ACK, SYN
 from lastack.observe.core.rows import Rows
+from lastack.observe.core.violations import Violations
 from lastack.units import SECOND
 from lastack.wire.batches import Batch
 
@@ -45,6 +46,8 @@ class Scanner:
     remarks: i64
     """Of the last segment."""
     skipped: list[int]
+    violations: Violations | None
+    """What looks for broken rules, None for nothing."""
     rows: Rows | None
     """Where each segment gets a row, None for no rows."""
     linger: i64
@@ -75,6 +78,7 @@ class Scanner:
         self.number = 0
         self.remarks = 0
         self.rows = None
+        self.violations = None
         self.skipped = [0] * (max(Skipped) + 1)
 
     def batch(self, batch: Batch) -> None:
@@ -135,14 +139,18 @@ class Scanner:
             flow = self._open(key, now)
         self.segments += 1
         from_a = flow.key == key
-        if flags & SYN:
-            options = tcp + (i64(data[tcp + 12]) >> 4) * 4
-            scale = window_scale(data, tcp + 20, min(options, stop))
-            flow.syn_options(from_a, flags & ACK != 0, scale)
         seq = i64(read_i32_be(data, tcp + 4)) & _U32
         ack = i64(read_i32_be(data, tcp + 8)) & _U32
         window = i64(read_i16_be(data, tcp + 14)) & 0xFFFF
         packet = self.packets
+        rules = self.violations
+        if rules is not None:
+            end = min(tcp + (i64(data[tcp + 12]) >> 4) * 4, stop)
+            rules.segment(flow, from_a, data, tcp + 20, end, flags, seq, ack, length, packet)
+        if flags & SYN:
+            options = tcp + (i64(data[tcp + 12]) >> 4) * 4
+            scale = window_scale(data, tcp + 20, min(options, stop))
+            flow.syn_options(from_a, flags & ACK != 0, scale)
         self.remarks = flow.segment_seen(from_a, flags, seq, ack, window, length, now, packet)
         rows = self.rows
         if rows is not None and (self.only == 0 or self.only == flow.number):
