@@ -193,7 +193,7 @@ class WatchApp(App[None]):  # type: ignore[misc, unused-ignore]
         age = age_of(each)
         info = connection_info(each)
         timer = ", ".join(f"{n} {span(left, self.language)}" for n, left in info.timers.items())
-        bound = "" if age is None or age.exact else ">" if self.ascii_only else "≥"
+        bound = "" if age is None or age.exact else ">=" if self.ascii_only else "≥"
         return [
             Text(state_label(each.state, self.names)),
             Text(fitted(process_name(each, self.look, self.watching), 22)),
@@ -216,7 +216,8 @@ class WatchApp(App[None]):  # type: ignore[misc, unused-ignore]
         holders = self.look.holders.of(found.inode)
         if holders:
             who += "  " + holders[0].command
-        rows = socket_rows(connection_info(found), who, age_of(found), self.names, self.language)
+        info, age = connection_info(found), age_of(found)
+        rows = socket_rows(info, who, age, self.names, self.language, self.ascii_only)
         half = (len(rows) + 1) // 2 if self.size.width >= 110 else len(rows)
         for place in range(half):
             row = [Text(rows[place][0], style="bold"), Text(rows[place][1])]

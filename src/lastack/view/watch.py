@@ -127,12 +127,18 @@ def counts_table(
 
 
 def socket_rows(
-    info: ConnectionInfo, held_by: str, age: Age | None, names: str = "rfc", language: str = "en"
+    info: ConnectionInfo,
+    held_by: str,
+    age: Age | None,
+    names: str = "rfc",
+    language: str = "en",
+    ascii_only: bool = False,
 ) -> list[tuple[str, str]]:
     """Return (name, value) of what the kernel tells of one socket, TCP_INFO and timers with it."""
     rows = tcb_rows(info, names)
     since = "" if age is None else span(age.time, language)
-    rows[1:1] = [("held by", held_by), ("for", since if age is None or age.exact else f"≥ {since}")]
+    bound = "" if age is None or age.exact else ">= " if ascii_only else "≥ "
+    rows[1:1] = [("held by", held_by), ("for", bound + since)]
     listening = info.state is State.LISTEN
     queues = ("to accept", "backlog") if listening else ("unread", "unsent")
     rows += [(queues[0], _count(info.unread)), (queues[1], _count(info.unsent))]
