@@ -112,8 +112,9 @@ class Host(Outbox):
 
         `iss` is what its SYN had, where it has been sent already.
         """
-        connection = self.make(local, remote, interface, config, hops, now, iss, old)
-        slot = Slot(key_of(local, remote), connection, listener)
+        key = key_of(local, remote)
+        connection = self.make(key, local, remote, interface, config, hops, now, iss, old)
+        slot = Slot(key, connection, listener)
         slot.reopens = old is not None
         slot.hops = hops
         slot.routed = listener is None and len(hops) > 0  # MUST-51
@@ -125,6 +126,7 @@ class Host(Outbox):
 
     def make(
         self,
+        key: bytes,
         local: Endpoint,
         remote: Endpoint,
         interface: Interface,
@@ -135,7 +137,7 @@ class Host(Outbox):
         old: TimeWait | None = None,
     ) -> Connection:
         """Make a connection that has no place in the table."""
-        chosen, ts_offset = self.numbers.choose(key_of(local, remote), now)
+        chosen, ts_offset = self.numbers.choose(key, now)
         if old is not None and le(chosen, old.snd_nxt):
             chosen = add(old.snd_nxt, _BEYOND)  # MAY-2 (a)
         mtu = interface.mtu
@@ -264,8 +266,9 @@ class Host(Outbox):
     def forget(self, slot: Slot) -> None:
         """Take a connection out of the table, whatever its state; its listener too lets go."""
         if self.demux.remove(slot):
-            self.memory.changes(-slot.held)
-            slot.held = 0
+            if slot.held:
+                self.memory.changes(-slot.held)
+                slot.held = 0
             self.schedule.forget(slot)
             if slot.listener is not None:
                 slot.listener.gone(slot.connection)

@@ -170,7 +170,7 @@ def _send_cookie(
     if config.cookies_say_sack and asked.sack_permitted:
         index += SAYS_SACK
     iss = host.cookies.make(key, asked.seq, index, now)
-    child = host.make(local, remote, interface, config, hops, now, iss)
+    child = host.make(key, local, remote, interface, config, hops, now, iss)
     signer = signer_for(config, local, remote) if config.md5_keys else None
     if signer is not None:
         child.tcb.signature_room = signer.room

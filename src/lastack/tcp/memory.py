@@ -10,6 +10,10 @@ class Memory:
     """
 
     limit: int
+    most: int
+    """Above this the host is pressed ..."""
+    relieved: int
+    """... and below this no longer."""
     used: int
     pressed: bool
     times_pressed: int
@@ -17,6 +21,8 @@ class Memory:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        self.most = limit * 3 // 4
+        self.relieved = (limit + 1) // 2
         self.used = 0
         self.pressed = False
         self.times_pressed = 0
@@ -26,8 +32,8 @@ class Memory:
         """So many octets more (or fewer) are queued now."""
         self.used += octets
         if self.pressed:
-            if 2 * self.used < self.limit:
+            if self.used < self.relieved:
                 self.pressed = False
-        elif 4 * self.used > 3 * self.limit:
+        elif self.used > self.most:
             self.pressed = True
             self.times_pressed += 1

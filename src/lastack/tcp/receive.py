@@ -292,10 +292,10 @@ class ReceiveHalf:
         elif first:
             data = head[first:]
             self.first = 0
-            del chunks[0]
+            chunks.pop(0)
         else:
             data = head
-            del chunks[0]
+            chunks.pop(0)
         got = len(data)
         if got < limit and chunks:
             data = self._take_more(data, limit)

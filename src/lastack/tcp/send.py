@@ -60,14 +60,16 @@ class SendBuffer:
 
     def release(self, offset: int) -> None:
         """Forget everything before `offset`: it has been acknowledged."""
+        chunks, offsets = self.chunks, self.offsets
         gone = 0
-        for chunk_start, chunk in zip(self.offsets, self.chunks, strict=True):
-            if chunk_start + len(chunk) > offset:
-                break
+        while gone < len(chunks) and offsets[gone] + len(chunks[gone]) <= offset:
             gone += 1
-        if gone:
-            del self.chunks[:gone]
-            del self.offsets[:gone]
+        if gone == 1:
+            chunks.pop(0)  # by far the most common, and a tenth of the price of a slice
+            offsets.pop(0)
+        elif gone:
+            del chunks[:gone]
+            del offsets[:gone]
         self.start = offset
         if self.records:
             del self.records[: bisect_right(self.records, offset)]

@@ -254,7 +254,9 @@ class SentLog:
                     self.lost -= length
                 if span.retransmits:
                     span.sacked = True  # for `resends`, which it may still be in
-        if gone:
+        if gone == 1:
+            self.spans.pop(0)
+        elif gone:
             del self.spans[:gone]
         if self.resends:
             self._forget_resends()

@@ -145,7 +145,7 @@ ROWS: Final[tuple[Row, ...]] = (*_LIFE, *_ENDS)
 
 LIFE: Final[tuple[Row, ...]] = _LIFE
 
-TRANSITIONS: Final[dict[int, Row]] = {row.state * 64 + row.cause: row for row in ROWS}
+TRANSITIONS: Final[dict[tuple[State, Cause], Row]] = {(row.state, row.cause): row for row in ROWS}
 
 # Module aliases: in compiled code these are one load, and states are compared with `is`.
 CLOSED: Final = State.CLOSED
@@ -163,7 +163,7 @@ TIME_WAIT: Final = State.TIME_WAIT
 
 def transition(state: State, cause: Cause) -> Row | None:
     """Return the row for a state and a cause, or None when the machine has no such move."""
-    return TRANSITIONS.get(state * 64 + cause)
+    return TRANSITIONS.get((state, cause))
 
 
 _SPELLINGS: Final[dict[str, State]] = {

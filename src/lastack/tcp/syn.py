@@ -17,9 +17,9 @@ def scale_for(buffer: int) -> int:
 
 def _scale(tcb: Tcb) -> int:
     """Return the shift that we offer."""
-    return scale_for(
-        max(tcb.config.receive_buffer, tcb.config.receive_most, tcb.config.scaled_buffer)
-    )
+    config = tcb.config
+    buffer = max(config.receive_buffer, config.receive_most)  # two by two is compiled well
+    return scale_for(max(buffer, config.scaled_buffer))
 
 
 def _options_tried(tcb: Tcb) -> bool:

@@ -69,9 +69,13 @@ class Tally:
 
     def turn(self, limit: int, now: int) -> None:
         """Something else bounds the sender from now on."""
-        self.busy = self.busy_time(now)
-        self.by_peer = self.time_by(PEER, now)
-        self.by_buffer = self.time_by(BUFFER, now)
+        if self.limit and now:
+            lasted = now - self.limit_since
+            self.busy += lasted
+            if self.limit == PEER:
+                self.by_peer += lasted
+            elif self.limit == BUFFER:
+                self.by_buffer += lasted
         self.limit = limit
         self.limit_since = now
 
