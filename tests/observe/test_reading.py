@@ -4,6 +4,7 @@ from tests.observe.worlds import EPOCH, chance_world
 
 from lastack.observe.connection import connection_of, transitions_of
 from lastack.observe.core.scan import LINGER, share_of
+from lastack.observe.info import connection_info
 from lastack.observe.reading import Observer
 from lastack.sim.talk import Conversation
 from lastack.units import SECOND
@@ -38,6 +39,18 @@ def test_a_record_has_the_time_in_each_state_with_its_transitions() -> None:
     assert sum(record.a.spent.values()) == record.last - record.first
     assert record.transitions[0].section == "3.10.1"
     assert record.capture == "x" and record.transitions == transitions_of(flow)
+
+
+def test_a_capture_tells_views_what_it_knows_and_none_of_the_rest() -> None:
+    """ConnectionInfo of either end; windows and timers are not in a capture."""
+    observer = Observer()
+    for time, data in seen():
+        observer.packet_seen(time, data)
+    record = connection_of(observer.close()[0])
+    mine, theirs = connection_info(record), connection_info(record, of_a=False)
+    assert (mine.local, mine.remote) == (theirs.remote, theirs.local)
+    assert mine.bytes_sent == theirs.bytes_received == record.a.octets
+    assert mine.cwnd is None and mine.rto is None
 
 
 def test_both_directions_fall_to_the_same_share() -> None:

@@ -3,6 +3,7 @@
 from lastack.observe.connection import Connection, Side, Transition, connection_of
 from lastack.observe.core.flow import Flow
 from lastack.observe.core.verdicts import Handshake, Teardown, Verdict, verdict_on
+from lastack.observe.info import connection_info
 from lastack.observe.reading import Observer, read
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Teardown",
     "Transition",
     "Verdict",
+    "connection_info",
     "connection_of",
     "read",
     "verdict_on",
