@@ -80,3 +80,20 @@ def test_a_mutated_script_comes_to_a_verdict_or_is_malformed_with_its_line(text:
 def test_noise_is_malformed_with_its_line(text: str) -> None:
     """Whatever characters there are."""
     judge(text)
+
+
+def test_a_write_beyond_reason_skips_the_script() -> None:
+    """A digit too many must not fill the memory of whoever runs the script."""
+    text = """
+ 0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 bind(3, ..., ...) = 0
++0 listen(3, 1) = 0
++0 < S 0:0(0) win 65535 <mss 1000>
++0 > S. 0:0(0) ack 1 <...>
++0 < . 1:1(0) ack 1 win 65535
++0 accept(3, ..., ...) = 4
++0 write(4, ..., 4000000000) = 4000000000
+"""
+    outcome = run(parse(text, "much.pkt"), QUICK)
+    assert outcome.verdict is Verdict.SKIPPED
+    assert outcome.reason == "a write of 4,000,000,000 octets"

@@ -22,7 +22,7 @@ from lastack.script.stage import EPOCH, StackScene
 from lastack.script.subject import Attempt
 from lastack.script.symbols import O_NONBLOCK, Unknown, check, number, show, socket_endpoint
 from lastack.script.verdict import Mismatch
-from lastack.script.write import write
+from lastack.script.write import MOST_WRITTEN, write
 from lastack.stack import options
 from lastack.stack.sockets import TcpSocket
 from lastack.tcp.connection import Connection
@@ -283,6 +283,8 @@ class Calls(Descriptors):
 
     def _send(self, call: Call) -> Attempt:
         flags, size = self._flags(call), self._size(call)
+        if size > MOST_WRITTEN:
+            raise Unknown(f"a write of {size:,} octets")
         given = argument(call, 1)
         to = self._destination(call)
         done = 0

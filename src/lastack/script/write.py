@@ -1,10 +1,15 @@
 """A write as the kernel makes it: piece by piece, each on its way while the next is copied."""
 
+from typing import Final
+
 from lastack.script.descriptors import Descriptors, Handle
 from lastack.stack.messages import lend
 from lastack.stack.options import MSG_EOR, MSG_MORE, MSG_ZEROCOPY
 from lastack.tcp.send_room import piece_of
 from lastack.wire.address import Endpoint
+
+MOST_WRITTEN: Final = 1 << 24
+"""Octets of one call: a script with more in it has a digit too many, and would fill the memory."""
 
 
 def write(
