@@ -5,6 +5,7 @@ Real scripts, cut, repeated, mixed and with strange words put in.
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -97,3 +98,10 @@ def test_a_write_beyond_reason_skips_the_script() -> None:
     outcome = run(parse(text, "much.pkt"), QUICK)
     assert outcome.verdict is Verdict.SKIPPED
     assert outcome.reason == "a write of 4,000,000,000 octets"
+
+
+def test_a_time_beyond_reason_is_malformed() -> None:
+    """Sums of such times would leave the clock's range."""
+    with pytest.raises(Malformed) as caught:
+        parse("42949672950 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n", "late.pkt")
+    assert caught.value.line == 1 and "a million seconds" in caught.value.reason

@@ -145,6 +145,9 @@ def _event(scanner: Scanner) -> Event:
     return Event(line, when, action, " ".join(text.split()))
 
 
+_LONGEST_TIME: Final = 1_000_000 * SECOND
+
+
 def _when(scanner: Scanner) -> tuple[When, int]:
     """Read a time; return it, and the end of a blocking call (-1 without one)."""
     if scanner.takes("*"):
@@ -167,7 +170,10 @@ def _time(scanner: Scanner) -> int:
     found = scanner.match(_TIME)
     if found is None:
         scanner.fail("a time (+0.1, 0.1, *, +0~+0.1), or a command between backticks")
-    return round(Fraction(found[0]) * SECOND)
+    time = round(Fraction(found[0]) * SECOND)
+    if time > _LONGEST_TIME:
+        scanner.fail("a time of a million seconds at most before this")
+    return time
 
 
 def _action(scanner: Scanner, end: int) -> Action:
