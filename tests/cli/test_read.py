@@ -119,7 +119,8 @@ def test_json_says_what_its_page_says(capture: Path) -> None:
     page = (TESTS.parent / "docs" / "json.md").read_text(encoding="utf-8")
     page = page[page.index("## From `lastack read --json`") :]
     found = lines_of(said(str(capture), "--json", "--packets"))
-    assert {line["type"] for line in found} == {"connection", "transition", "packet"}
+    kinds = {"connection", "transition", "packet", "summary"}
+    assert {line["type"] for line in found} == kinds and found[-1]["type"] == "summary"
     for line in found:
         assert f"### `{line['type']}`" in page
         assert all(f"`{name}`" in page for name in line if name not in ("schema", "type"))

@@ -1,14 +1,17 @@
 """Many connections that are one matter: floods, scans, leaks, piles, and a full backlog."""
 
+import pickle
 import struct
 
 from lastack.observe import Observer, verdict_on
-from lastack.observe.groups import (
+from lastack.observe.core.groups import (
+    BACKLOG,
     CLOSE_WAIT_LEAK,
     MOST,
     PORT_SCAN,
     SYN_FLOOD,
     TIME_WAIT_PILE,
+    Group,
     Groups,
 )
 from lastack.units import MS, SECOND
@@ -54,12 +57,13 @@ def test_a_syn_flood_is_named_by_its_victim() -> None:
         wire.passes(client, (HOST, 80), S, 0, 0)
         wire.passes((HOST, 80), client, S | A, 0, 1)
     wire.opens((CLIENT, 5000), (HOST, 443))
-    [flood] = wire.done().found()
+    flood, full = wire.done().found()
     assert (flood.kind, flood.place, flood.count) == (SYN_FLOOD, "10.0.0.2:80", 500)
+    assert (full.kind, full.place, full.count) == (BACKLOG, "10.0.0.2:80", 500)
+    assert full.over_time[-1][1] == 0 and full.until - full.since <= 2 * SECOND
     backlog = wire.groups.backlog("10.0.0.2:80")
     assert backlog is not None and backlog.most == 500
-    other = wire.groups.backlog("10.0.0.2:443")
-    assert other is not None and [count for _, count in other.over_time()][-1:] in ([], [0])
+    assert wire.groups.backlog("10.0.0.2:443") is None  # opened within a bucket
 
 
 def test_a_port_scan_is_named_by_both() -> None:
@@ -97,6 +101,51 @@ def test_a_time_wait_pile_up_has_a_place() -> None:
     assert pile.place == "10.0.0.1 to 10.0.0.2:80"
 
 
+def test_a_client_that_tries_again_and_again_is_no_flood() -> None:
+    """Many SYNs without an answer, from one address, each a second after the other."""
+    wire = Wire()
+    for port in range(2000, 2300):
+        wire.passes((CLIENT, port), (HOST, 80), S, 0, 0)
+        wire.now += SECOND
+    assert not wire.done().found()
+
+
+def test_a_server_holds_its_time_waits_at_one_place() -> None:
+    """It closes first: each of its clients has a port of its own."""
+    wire = Wire()
+    for port in range(2000, 3200):
+        client, server = (CLIENT, port), (HOST, 80)
+        wire.opens(client, server)
+        wire.passes(server, client, F | A, 1, 1)
+        wire.passes(client, server, F | A, 1, 2)
+        wire.passes(server, client, A, 2, 2)
+    [pile] = wire.done().found()
+    assert (pile.kind, pile.place, pile.count) == (TIME_WAIT_PILE, "10.0.0.2:80", 1200)
+
+
+def test_parts_of_a_capture_make_the_same_groups_as_the_whole() -> None:
+    """Each process takes some of the connections, and their groups travel between processes."""
+    whole, parts = Groups(), [Groups(), Groups()]
+    wire = Wire()
+    for i in range(400):
+        client = (struct.pack("!I", 0x0B000000 + i), 1000 + i)
+        wire.passes(client, (HOST, 80), S, 0, 0)
+        wire.passes((HOST, 80), client, S | A, 0, 1)
+        wire.passes((CLIENT, 40000), (HOST, i), S, 0, 0)
+        wire.now += SECOND // 4
+    for i, flow in enumerate(wire.observer.close()):
+        whole.add(flow, verdict_on(flow))
+        parts[i % 2].add(flow, verdict_on(flow))
+    parts[0].merge(pickle.loads(pickle.dumps(parts[1])))
+    expected = [vars_of(one) for one in whole.found()]
+    assert [vars_of(one) for one in parts[0].found()] == expected
+    assert {one[0] for one in expected} == {SYN_FLOOD, PORT_SCAN}
+
+
+def vars_of(group: Group) -> tuple[object, ...]:
+    return group.kind, group.place, group.count, group.since, group.until, group.peers
+
+
 def test_groups_stay_small_whatever_comes() -> None:
     """More places than are counted: the least ones give way, and that is said."""
     wire = Wire()
@@ -104,4 +153,4 @@ def test_groups_stay_small_whatever_comes() -> None:
         wire.passes((CLIENT, 1000), (struct.pack("!I", 0x0B000000 + i), 80), S, 0, 0)
     groups = wire.done()
     assert groups.given_way > 0
-    assert all(len(tallies) <= 2 * MOST for tallies in groups._tallies.values())
+    assert all(len(tallies) <= 2 * MOST for tallies in groups.tallies.values())

@@ -12,9 +12,9 @@ import pytest
 from tests.observe.worlds import Tapped, chance_world
 
 from lastack.observe import Flow, Observer, verdict_on
-from lastack.observe.groups import SYN_FLOOD, Groups
+from lastack.observe.core.groups import SYN_FLOOD, Groups
+from lastack.observe.core.zeek import conn_state, history
 from lastack.observe.reading import observe_file
-from lastack.observe.zeek import conn_state, history
 from lastack.sim.talk import Conversation
 from lastack.units import SECOND
 from lastack.wire.capture import CaptureError

@@ -6,7 +6,7 @@ import pytest
 from tests.observe.worlds import chance_world
 
 from lastack.observe.core.scan import Scanner
-from lastack.observe.core.violations import MOST_KEPT, Rule, Violations
+from lastack.observe.core.violations import MOST_KEPT, Rule, Violations, rules_in
 from lastack.sim.talk import Conversation
 
 A, B = bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2))
@@ -15,7 +15,11 @@ A, B = bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2))
 def looked_at(*segments: tuple[bool, int, int, int, int, bytes]) -> Violations:
     """Segments as (from a, flags, seq, ack, octets of text, options)."""
     scanner = Scanner()
-    scanner.violations = Violations()
+    scan(scanner, *segments)
+    return scanner.violations
+
+
+def scan(scanner: Scanner, *segments: tuple[bool, int, int, int, int, bytes]) -> None:
     for i, (from_a, flags, seq, ack, length, options) in enumerate(segments):
         ports = (1000, 80) if from_a else (80, 1000)
         addresses = A + B if from_a else B + A
@@ -25,7 +29,6 @@ def looked_at(*segments: tuple[bool, int, int, int, int, bytes]) -> Violations:
         head = struct.pack("!BBHHHBBH", 0x45, 0, size, 1, 0, 64, 6, 0) + addresses
         packet = head + tcp + bytes(length)
         scanner.packet(packet, 0, len(packet), 101, i * 1000)
-    return scanner.violations
 
 
 def stamp(value: int) -> bytes:
@@ -55,6 +58,17 @@ def test_a_broken_rule_is_named_with_its_section(rule: Rule) -> None:
     assert found[0].packet == len(BROKEN[rule]) and rule.section.startswith("RFC ")
 
 
+@pytest.mark.parametrize("rule", Rule)
+def test_an_end_remembers_which_rules_it_broke(rule: Rule) -> None:
+    """For the summary and the tables, however many connections there are."""
+    scanner = Scanner()
+    scan(scanner, *BROKEN[rule])
+    (flow,) = set(scanner.flows.values())
+    by_a = BROKEN[rule][-1][0]
+    mine, other = (flow.a, flow.b) if by_a else (flow.b, flow.a)
+    assert rules_in(int(mine.broken)) == [rule] and not other.broken
+
+
 def test_what_is_kept_is_bounded() -> None:
     """All are counted, the first are kept."""
     looked = looked_at(*OPEN, *[(True, 0, 1, 0, 5, b"")] * 2000)
@@ -73,7 +87,6 @@ def test_our_own_stacks_break_none() -> None:
         Conversation(world, bytes(9000), bytes(9000)).run()
         for where in ("left", "right"):
             scanner = Scanner()
-            scanner.violations = Violations()
             for batch in BatchReader(io.BytesIO(world.capture(where))).batches():
                 scanner.batch(batch)
             assert not scanner.violations.found, seed

@@ -4,7 +4,7 @@ import pytest
 from tests.observe.scenarios import SCENES
 from tests.observe.test_verdicts import first_flow
 
-from lastack.observe.zeek import conn_state, history
+from lastack.observe.core.zeek import conn_state, history
 
 WORDS = {
     "normal": ("SF", "ShADdFaf"),

@@ -2,6 +2,7 @@
 
 from lastack.observe.connection import Connection, Side, Transition, connection_of
 from lastack.observe.core.flow import Flow
+from lastack.observe.core.groups import Group, Groups
 from lastack.observe.core.verdicts import Handshake, Teardown, Verdict, verdict_on
 from lastack.observe.info import connection_info
 from lastack.observe.reading import Observer, read
@@ -9,6 +10,8 @@ from lastack.observe.reading import Observer, read
 __all__ = [
     "Connection",
     "Flow",
+    "Group",
+    "Groups",
     "Handshake",
     "Observer",
     "Side",

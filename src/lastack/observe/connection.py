@@ -8,6 +8,8 @@ from lastack.observe.core.analysis import SENT_AGAIN, Remark, Track
 from lastack.observe.core.ends import Change, End, Evidence, names, states_in
 from lastack.observe.core.flow import Flow
 from lastack.observe.core.verdicts import Teardown, Verdict, verdict_on
+from lastack.observe.core.violations import Rule, rules_in
+from lastack.observe.core.zeek import conn_state, history
 from lastack.tcp.states import Cause, State, transition
 
 _SENT_AGAIN: Final = [i for i in range(len(Remark)) if SENT_AGAIN >> i & 1]
@@ -41,7 +43,7 @@ class Side:
     `octets` are of text, those sent again among them; `resent` counts segments. Round trips, None
     when none was measured, are those of its segments (Karn's rule) as seen where the capture was
     made, in nanoseconds. `spent` has the nanoseconds in each state, as far as there was one alone;
-    it comes with the transitions.
+    it comes with the transitions. `broken` are the rules of RFCs that its segments broke.
     """
 
     address: str
@@ -56,6 +58,7 @@ class Side:
     rtt_most: int | None
     remarks: dict[str, int]
     spent: dict[State, int]
+    broken: tuple[Rule, ...] = ()
 
     @property
     def endpoint(self) -> str:
@@ -70,7 +73,9 @@ class Connection:
     `number` counts from 1 within `capture`. Times are nanoseconds. `by` is the end that did what
     `teardown` says (`a`, `b`, or `""`), in which of the states `in_state`, `since` when.
     `handshake_time` is 0 where the handshake was not seen. `unseen` counts acknowledgments of
-    octets that were not captured. `evicted`: given up while it was open, for want of room.
+    octets that were not captured. `evicted`: given up while it was open, for want of room. `also`
+    is what happened besides and changed nothing. `zeek_state` and `zeek_history` are Zeek's
+    conn_state and history.
     """
 
     capture: str
@@ -90,6 +95,9 @@ class Connection:
     last: int
     handshake_time: int
     unseen: int
+    also: tuple[str, ...] = ()
+    zeek_state: str = ""
+    zeek_history: str = ""
     transitions: tuple[Transition, ...] = field(default=())
 
     @property
@@ -123,6 +131,9 @@ def connection_of(
         int(flow.last),
         int(flow.handshake),
         int(flow.unseen),
+        tuple(map(str, verdict.also)),
+        conn_state(flow),
+        history(flow),
         transitions_of(flow) if steps else (),
     )
 
@@ -162,6 +173,7 @@ def _side(flow: Flow, end: End, track: Track, address: str, port: int, steps: bo
         int(track.rtt_most) if measured else None,
         {str(one): track.count(one) for one in Remark if track.count(one)} if counts else {},
         _spent(flow, end) if steps else {},
+        tuple(rules_in(int(end.broken))) if end.broken else (),
     )
 
 

@@ -10,16 +10,27 @@ from typing import Final
 from lastack.observe.connection import Connection, addresses, connection_of, endpoint, resent_by
 from lastack.observe.core.flow import Flow
 from lastack.observe.core.frames import Skipped
-from lastack.observe.core.verdicts import Handshake, Teardown, Verdict, verdict_on
+from lastack.observe.core.groups import Group, Groups
+from lastack.observe.core.verdicts import Also, Handshake, Teardown, Verdict, verdict_on
+from lastack.observe.core.violations import rules_in
 from lastack.tcp.states import State
 
 SORTS: Final = ("number", "octets", "duration", "resent", "rtt")
 STUCK: Final = (
     Teardown.STUCK_IN_CLOSE_WAIT,
     Teardown.STUCK_IN_FIN_WAIT_1,
+    Teardown.STUCK_IN_FIN_WAIT_2,
+    Teardown.STUCK_IN_CLOSING,
     Teardown.LAST_ACK_LOST,
     Teardown.PEER_SILENT,
 )
+_BROKEN_OFF: Final = (
+    *STUCK,
+    Teardown.ABORT,
+    Teardown.HALF_OPEN_DISCOVERED,
+    Teardown.TIME_WAIT_ASSASSINATION,
+)
+_IN_VAIN: Final = (Handshake.REFUSED, Handshake.NO_ANSWER, Handshake.HALF_OPEN)
 _FINE: Final = (Teardown.NORMAL, Teardown.THREE_SEGMENT, Teardown.OPEN)
 WORST: Final = 3
 _MOST_PLACES: Final = 4096
@@ -27,8 +38,8 @@ _MOST_PLACES: Final = 4096
 
 
 def verdict_names() -> list[str]:
-    """Return every word that a connection's handshake or teardown can have."""
-    return sorted({str(one) for one in (*Handshake, *Teardown)})
+    """Return every word of a connection's handshake, its teardown, and what happened besides."""
+    return sorted({str(one) for one in (*Handshake, *Teardown, *Also)})
 
 
 def plain_word(text: str) -> str:
@@ -40,7 +51,7 @@ class Wanted:
     """Which connections are asked for; what is None or empty asks for nothing.
 
     `host` is an address or a network of either end, `port` of either, `state` one in which either
-    end is at the end, `verdict` the word of its handshake or teardown.
+    end is at the end, `verdict` the word of its handshake, its teardown or what happened besides.
     """
 
     def __init__(
@@ -69,8 +80,10 @@ class Wanted:
                 return False
         if self.state is not None and not (flow.a.states | flow.b.states) >> self.state & 1:
             return False
-        words = (str(verdict.handshake), str(verdict.teardown))
-        return not self.verdict or any(self.verdict == plain_word(word) for word in words)
+        if not self.verdict:
+            return True
+        words = (verdict.handshake, verdict.teardown, *verdict.also)
+        return any(self.verdict == plain_word(str(word)) for word in words)
 
 
 class Best:
@@ -124,8 +137,9 @@ class Summary:
     """Counts over the connections of one capture, and the few that are shown by name.
 
     `shown` holds the first `most` in the order `sort`, `resent` and `stuck` the worst; `places`
-    says by kind of trouble at which endpoint it was how often. `matched` counts those that were
-    asked for.
+    says by kind of trouble (a verdict, what happened besides, a broken rule with its section) at
+    which endpoint it was how often, `troubles` how often at all, `examples` the first connection of
+    each kind. `matched` counts those that were asked for, `evicted` those given up while open.
     """
 
     def __init__(self, capture: str, wanted: Wanted, most: int, sort: str, shares: int = 1) -> None:
@@ -147,6 +161,9 @@ class Summary:
         self._opened = [0] * (max(Handshake) + 1)
         self._ended = [0] * (max(Teardown) + 1)
         self.places: dict[str, Counter[str]] = {}
+        self.troubles: Counter[str] = Counter()
+        self.examples: dict[str, int] = {}
+        self.groups = Groups()
         self.shown = Best(most)
         self.resent = Best(WORST)
         self.stuck = Best(WORST)
@@ -168,9 +185,16 @@ class Summary:
         self.octets += flow.a.octets + flow.b.octets
         self._opened[verdict.handshake] += 1
         self._ended[verdict.teardown] += 1
+        self.groups.add(flow, verdict)
         if verdict.teardown not in _FINE or verdict.handshake is not Handshake.COMPLETE:
             self._note_trouble(flow, verdict)
+        if verdict.also or flow.a.broken or flow.b.broken:
+            self._note_oddities(flow, verdict)
         self._keep(flow, verdict)
+
+    def found(self) -> list[Group]:
+        """Return what many connections show together."""
+        return self.groups.found()
 
     def count_packets(self, packets: int, segments: int, skipped: list[int], evicted: int) -> None:
         """Note what the reading came to, once all connections have been added."""
@@ -199,6 +223,10 @@ class Summary:
         self.teardowns += other.teardowns
         for kind, places in other.places.items():
             self.places[kind] = self.places.get(kind, Counter()) + places
+        self.troubles += other.troubles
+        for kind, number in other.examples.items():
+            self.examples[kind] = min(number, self.examples.get(kind, number))
+        self.groups.merge(other.groups)
         for mine, theirs in self._bests(other):
             mine.merge(theirs)
         self.numbers.extend(other.numbers)
@@ -209,6 +237,8 @@ class Summary:
         self.numbers = array("q", sorted(self.numbers))
         for best, _ in self._bests(self):
             best.renumber(self.numbers)
+        for kind, number in self.examples.items():
+            self.examples[kind] = bisect_left(self.numbers, number) + 1
         self.numbers = array("q")
 
     def _bests(self, other: "Summary") -> tuple[tuple[Best, Best], ...]:
@@ -219,18 +249,29 @@ class Summary:
         )
 
     def _note_trouble(self, flow: Flow, verdict: Verdict) -> None:
-        kind = ""
-        if verdict.teardown in STUCK or verdict.teardown is Teardown.ABORT:
-            kind, at_a = str(verdict.teardown), verdict.by_a
-        elif verdict.handshake in (Handshake.REFUSED, Handshake.NO_ANSWER, Handshake.HALF_OPEN):
-            kind, at_a = str(verdict.handshake), False
-        if not kind:
-            return
+        if verdict.teardown in _BROKEN_OFF:
+            self._note(flow, str(verdict.teardown), verdict.by_a)
+        elif verdict.handshake in _IN_VAIN:
+            self._note(flow, str(verdict.handshake), flow.b.syns > flow.a.syns)
+
+    def _note_oddities(self, flow: Flow, verdict: Verdict) -> None:
+        """Note what happened besides where it had to be borne, a broken rule at who broke it."""
+        for also in verdict.also:
+            at_a = also is Also.BLIND_RESET_REJECTED and flow.a.refused_resets > 0
+            at_a = at_a or (also is Also.BLIND_SYN_REJECTED and flow.b.refused_syns > 0)
+            self._note(flow, str(also), at_a)
+        for end in (flow.a, flow.b):
+            for rule in rules_in(int(end.broken)):
+                self._note(flow, rule.cited, end is flow.a)
+
+    def _note(self, flow: Flow, kind: str, at_a: bool) -> None:
+        self.troubles[kind] += 1
         places = self.places.setdefault(kind, Counter())
         where = addresses(flow.key)[0 if at_a else 1]
         name = endpoint(*where)
         if name in places or len(places) < _MOST_PLACES:
             places[name] += 1
+        self.examples[kind] = min(flow.number, self.examples.get(kind, flow.number))
 
     def _keep(self, flow: Flow, verdict: Verdict) -> None:
         number = flow.number

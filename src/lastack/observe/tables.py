@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from lastack.observe.connection import Connection, Side, Transition, states_text
+from lastack.observe.core.groups import Group
+from lastack.observe.core.violations import Violation
 from lastack.observe.second import Seen
+from lastack.observe.summary import Summary
 from lastack.tcp.states import State
 
 Record = dict[str, object]
@@ -32,6 +35,9 @@ CONNECTIONS: Final[dict[str, str]] = {
     "last_ns": "int64",
     "handshake_ns": "int64",
     "unseen": "int32",
+    "also": "string",
+    "zeek_state": "string",
+    "zeek_history": "string",
     **{
         f"{name}_{end}": kind
         for name, kind in (
@@ -42,6 +48,7 @@ CONNECTIONS: Final[dict[str, str]] = {
             ("rtt_least_ns", "int64"),
             ("rtt_mean_ns", "int64"),
             ("rtt_most_ns", "int64"),
+            ("broken", "string"),
         )
         for end in "ab"
     },
@@ -100,6 +107,9 @@ def connection_row(one: Connection) -> Record:
         "last_ns": one.last,
         "handshake_ns": one.handshake_time or None,
         "unseen": one.unseen,
+        "also": ", ".join(one.also),
+        "zeek_state": one.zeek_state,
+        "zeek_history": one.zeek_history,
     }
     for end, side in (("a", one.a), ("b", one.b)):
         record.update(_side_columns(end, side))
@@ -115,6 +125,7 @@ def _side_columns(end: str, side: Side) -> Record:
         f"rtt_least_ns_{end}": side.rtt_least,
         f"rtt_mean_ns_{end}": side.rtt_mean,
         f"rtt_most_ns_{end}": side.rtt_most,
+        f"broken_{end}": ", ".join(rule.cited for rule in side.broken),
     }
 
 
@@ -135,6 +146,60 @@ def _step_columns(step: Transition) -> Record:
         "section": step.section,
         "evidence": step.evidence,
         "proof": step.proof,
+    }
+
+
+def violation_row(capture: str, one: Violation) -> Record:
+    """Return a broken rule as a record: by whom, with which packet, which rule, and its section."""
+    return {
+        "capture": capture,
+        "connection": one.connection,
+        "end": "a" if one.by_a else "b",
+        "packet": int(one.packet),
+        "rule": str(one.rule),
+        "section": one.rule.section,
+    }
+
+
+def group_row(capture: str, group: Group) -> Record:
+    """Return a group as a record; the course of a backlog is a list of [time, how many]."""
+    return {
+        "capture": capture,
+        "kind": group.kind,
+        "place": group.place,
+        "count": group.count,
+        "since_ns": group.since,
+        "until_ns": group.until,
+        "peers": group.peers,
+        "over_time": [list(step) for step in group.over_time],
+    }
+
+
+def summary_row(summary: Summary) -> Record:
+    """Return what a capture amounts to as a record."""
+    return {
+        "capture": summary.capture,
+        "packets": summary.packets,
+        "segments": summary.segments,
+        "skipped": dict(summary.skipped),
+        "connections": summary.connections,
+        "matched": summary.matched,
+        "evicted": summary.evicted,
+        "octets": int(summary.octets),
+        "first_ns": summary.first or None,
+        "last_ns": summary.last or None,
+        "handshakes": dict(summary.handshakes),
+        "teardowns": dict(summary.teardowns),
+        "troubles": [
+            {
+                "kind": kind,
+                "count": count,
+                "connection": summary.examples[kind],
+                "places": dict(summary.places[kind].most_common(10)),
+            }
+            for kind, count in summary.troubles.most_common()
+        ],
+        "problem": summary.problem,
     }
 
 

@@ -126,6 +126,10 @@ class End:
     """Which letters of the history this end has, one bit each."""
     forged: i64
     """Resets under its address that it cannot have sent: their numbers are not its own."""
+    clock: i64
+    """The newest timestamp on new octets (RFC 7323)."""
+    broken: i64
+    """The rules that it broke, one bit each (`violations.Rule`)."""
     last: i64
     """When its last segment was seen, nanoseconds."""
     changes: list[Change]
@@ -158,6 +162,8 @@ class End:
         self.wrong_acks = 0
         self.forged = 0
         self.letters = 0
+        self.clock = UNKNOWN
+        self.broken = 0
         self.last = 0
         self.changes = []
 

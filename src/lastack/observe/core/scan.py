@@ -12,7 +12,8 @@ from mypy_extensions import i64
 from lastack.observe.core.ends import TIME_WAIT
 from lastack.observe.core.flow import Flow
 from lastack.observe.core.frames import Frames, Skipped
-from lastack.observe.core.infer import ACK, SYN
+from lastack.observe.core.infer import ACK, RST, SYN
+from lastack.observe.core.options import window_scale
 from lastack.observe.core.rows import Rows
 from lastack.observe.core.violations import Violations
 from lastack.units import SECOND
@@ -46,8 +47,8 @@ class Scanner:
     remarks: i64
     """Of the last segment."""
     skipped: list[int]
-    violations: Violations | None
-    """What looks for broken rules, None for nothing."""
+    violations: Violations
+    """The rules that segments have broken."""
     rows: Rows | None
     """Where each segment gets a row, None for no rows."""
     linger: i64
@@ -78,7 +79,7 @@ class Scanner:
         self.number = 0
         self.remarks = 0
         self.rows = None
-        self.violations = None
+        self.violations = Violations()
         self.skipped = [0] * (max(Skipped) + 1)
 
     def batch(self, batch: Batch) -> None:
@@ -143,14 +144,14 @@ class Scanner:
         ack = i64(read_i32_be(data, tcp + 8)) & _U32
         window = i64(read_i16_be(data, tcp + 14)) & 0xFFFF
         packet = self.packets
-        rules = self.violations
-        if rules is not None:
+        if length or flags & (SYN | RST | ACK) != ACK:
             end = min(tcp + (i64(data[tcp + 12]) >> 4) * 4, stop)
-            rules.segment(flow, from_a, data, tcp + 20, end, flags, seq, ack, length, packet)
-        if flags & SYN:
-            options = tcp + (i64(data[tcp + 12]) >> 4) * 4
-            scale = window_scale(data, tcp + 20, min(options, stop))
-            flow.syn_options(from_a, flags & ACK != 0, scale)
+            self.violations.segment(
+                flow, from_a, data, tcp + 20, end, flags, seq, ack, length, packet
+            )
+            if flags & SYN:
+                scale = window_scale(data, tcp + 20, end)
+                flow.syn_options(from_a, flags & ACK != 0, min(scale, 14))
         self.remarks = flow.segment_seen(from_a, flags, seq, ack, window, length, now, packet)
         rows = self.rows
         if rows is not None and (self.only == 0 or self.only == flow.number):
@@ -217,23 +218,3 @@ def share_of(data: bytes, at: i64, half: i64, shares: i64) -> i64:
         total += i64(read_i32_be(data, at))
         at += 4
     return ((total & _U32) * 40503 >> 11) % shares
-
-
-def window_scale(data: bytes, at: i64, stop: i64) -> i64:
-    """Return the shift in the options of a SYN, data[at:stop], 14 at most; -1 without any."""
-    while at < stop:
-        kind = i64(data[at])
-        if kind == 0:
-            break
-        if kind == 1:
-            at += 1
-            continue
-        if at + 2 >= stop:
-            break
-        size = i64(data[at + 1])
-        if kind == 3 and size == 3:
-            return min(i64(data[at + 2]), 14)
-        if size < 2:
-            break
-        at += size
-    return -1

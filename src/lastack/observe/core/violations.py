@@ -8,15 +8,14 @@ may be missing.
 from enum import IntEnum
 from typing import Final
 
-from librt.strings import read_i32_be
 from mypy_extensions import i64
 
 from lastack.observe.core.ends import UNKNOWN, End
 from lastack.observe.core.flow import Flow
 from lastack.observe.core.infer import ACK, RST, SYN, distance
+from lastack.observe.core.options import timestamp, window_scale
 
 MOST_KEPT: Final = 1000
-MOST_CLOCKS: Final = 65536
 
 
 class Rule(IntEnum):
@@ -34,6 +33,11 @@ class Rule(IntEnum):
     """A window scale in the answer to a SYN without one."""
     TIMESTAMP_BACK = 6
     """The timestamp of new octets is older than one before."""
+
+    @property
+    def cited(self) -> str:
+        """The rule and where it stands: `text after fin (RFC 9293 3.10.4)`."""
+        return f"{self} ({self.section})"
 
     @property
     def section(self) -> str:
@@ -70,24 +74,24 @@ class Violation:
 
     def __repr__(self) -> str:
         who = "a" if self.by_a else "b"
-        return f"<{self.packet} #{self.connection} {who}: {self.rule} ({self.rule.section})>"
+        return f"<{self.packet} #{self.connection} {who}: {self.rule.cited}>"
 
 
 class Violations:
     """Looks at every segment before the connection takes it in.
 
-    `found` keeps the first MOST_KEPT, `counts` all by rule.
+    `counts` has all by rule, and each end the rules that it broke (`End.broken`); `found` keeps the
+    first MOST_KEPT, of connection number `only` where that is not 0.
     """
 
     found: list[Violation]
     counts: dict[Rule, int]
-    clocks: dict[int, i64]
-    """The newest timestamp of each end, by twice the connection's number and its side."""
+    only: int
 
     def __init__(self) -> None:
         self.found = []
         self.counts = {}
-        self.clocks = {}
+        self.only = 0
 
     def segment(
         self,
@@ -104,8 +108,8 @@ class Violations:
     ) -> None:
         """Look at one segment; data[options:stop] are its options, as far as captured."""
         me, peer = (flow.a, flow.b) if from_a else (flow.b, flow.a)
-        scale, stamp = _options(data, options, stop)
         if flags & SYN:
+            scale = window_scale(data, options, stop)
             self._syn(flow, from_a, me, peer, flags, ack, scale, packet)
             return
         if flags & RST:
@@ -114,15 +118,14 @@ class Violations:
             self._broken(Rule.NO_ACK_FLAG, flow, from_a, packet)
         if length and me.fin != UNKNOWN and distance(seq + length, me.fin - 1) > 0:
             self._broken(Rule.TEXT_AFTER_FIN, flow, from_a, packet)
-        if stamp != UNKNOWN and length and seq == me.nxt:
-            key = flow.number * 2 + (1 if from_a else 0)
-            newest = self.clocks.get(key)
-            if newest is not None and distance(stamp, newest) < 0:
+        if length and seq == me.nxt:
+            stamp = timestamp(data, options, stop)
+            if stamp == UNKNOWN:
+                return
+            if me.clock != UNKNOWN and distance(stamp, me.clock) < 0:
                 self._broken(Rule.TIMESTAMP_BACK, flow, from_a, packet)
             else:
-                if newest is None and len(self.clocks) >= MOST_CLOCKS:
-                    self.clocks.clear()
-                self.clocks[key] = stamp
+                me.clock = stamp
 
     def _syn(
         self,
@@ -148,29 +151,12 @@ class Violations:
 
     def _broken(self, rule: Rule, flow: Flow, by_a: bool, packet: i64) -> None:
         self.counts[rule] = self.counts.get(rule, 0) + 1
-        if len(self.found) < MOST_KEPT:
+        me = flow.a if by_a else flow.b
+        me.broken |= 1 << i64(rule)
+        if len(self.found) < MOST_KEPT and self.only in (0, flow.number):
             self.found.append(Violation(rule, packet, flow.number, by_a))
 
 
-def _options(data: bytes, at: i64, stop: i64) -> tuple[i64, i64]:
-    """Return the window scale as it stands there, and TSval; UNKNOWN for what is not there."""
-    scale: i64 = UNKNOWN
-    stamp: i64 = UNKNOWN
-    while at < stop:
-        kind = i64(data[at])
-        if kind == 0:
-            break
-        if kind == 1:
-            at += 1
-            continue
-        if at + 2 > stop:
-            break
-        size = i64(data[at + 1])
-        if size < 2 or at + size > stop:
-            break
-        if kind == 3 and size == 3:
-            scale = i64(data[at + 2])
-        elif kind == 8 and size == 10:
-            stamp = i64(read_i32_be(data, at + 2)) & 0xFFFFFFFF
-        at += size
-    return scale, stamp
+def rules_in(broken: int) -> list[Rule]:
+    """Return the rules of a set, one bit each, as `End.broken` has them."""
+    return [rule for rule in Rule if broken >> rule & 1]

@@ -21,7 +21,7 @@ SYN_SENT: Final = "syn sent"
 
 def conn_state(flow: Flow) -> str:
     """Return the word of conn.log's field conn_state."""
-    originator, responder = _roles(flow)
+    originator, responder = roles(flow)
     mine, theirs = _word(originator, responder), _word(responder, originator)
     if theirs == RESET:
         return _reset_by_responder(originator, mine)
@@ -40,13 +40,13 @@ def conn_state(flow: Flow) -> str:
 
 def history(flow: Flow) -> str:
     """Return the letters of conn.log's field history."""
-    originator, _ = _roles(flow)
+    originator, _ = roles(flow)
     if originator is flow.a:
         return flow.history
     return "^" + flow.history.swapcase()
 
 
-def _roles(flow: Flow) -> tuple[End, End]:
+def roles(flow: Flow) -> tuple[End, End]:
     """Return who asked and who was asked: by the SYN, or by the answer to one."""
     a, b = flow.a, flow.b
     if not a.syns and (b.syns or (a.syn_acks and not b.syn_acks)):
