@@ -2,7 +2,7 @@
 
     PYTHONPATH=build/compiled python bench/observer.py --rounds 3
 
-The capture has 50,000 connections of 22 segments each, about a thousand of them open at a time.
+The capture has 50,000 connections of 22 segments each, a thousand of them open at a time.
 Every program runs as its own process; wall time and peak memory are the kernel's own figures (for
 two processes of ours the memory is that of the larger one). The median of the rounds counts.
 """
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from random import Random
 
@@ -24,7 +25,6 @@ SYN, ACK, PSH, FIN = 2, 16, 8, 1
 ETHERNET = b"\x02\0\0\0\0\1\x02\0\0\0\0\2\x08\0"
 OPENING = bytes.fromhex("020405b40402080a000000010000000001030307")
 STAMPS = bytes.fromhex("0101080a0000006400000064")
-AT_A_TIME = 1000
 BETWEEN = 20
 FIELDS = (
     "frame.number", "frame.time_epoch", "tcp.stream", "tcp.flags", "tcp.seq_raw", "tcp.ack_raw",
@@ -64,7 +64,7 @@ def frames(number: int, random: Random) -> Iterator[bytes]:
     yield frame(0, ACK)
 
 
-def generate(path: Path, connections: int, seed: int) -> int:
+def generate(path: Path, connections: int, at_once: int, seed: int) -> int:
     """Write the capture and return how many packets it has."""
     random = Random(seed)
     waiting = iter(range(connections))
@@ -73,10 +73,7 @@ def generate(path: Path, connections: int, seed: int) -> int:
     with path.open("wb", buffering=1 << 20) as file:
         file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
         while True:
-            for number in waiting:
-                live.append(frames(number, random))
-                if len(live) == AT_A_TIME:
-                    break
+            live += (frames(number, random) for number in islice(waiting, at_once - len(live)))
             if not live:
                 return count
             at = int(random.random() * len(live))
@@ -126,6 +123,7 @@ def contestants(capture: Path, folder: Path) -> dict[str, list[str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--connections", type=int, default=50_000)
+    parser.add_argument("--at-once", type=int, default=1000, help="connections open at a time")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--skip", action="append", default=[], help="a contestant to leave out")
@@ -133,7 +131,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         capture = folder / "capture.pcap"
-        packets = generate(capture, options.connections, options.seed)
+        packets = generate(capture, options.connections, options.at_once, options.seed)
         size = capture.stat().st_size / 1e6
         load = os.getloadavg()[0]
         print(f"{packets:,} packets, {options.connections:,} connections, {size:.0f} MB")

@@ -6,8 +6,8 @@ from lastack.sim.pair import TwoHosts
 from lastack.sim.talk import Conversation
 from lastack.tcp.config import Config
 from lastack.tcp.states import State
-from lastack.view.ladder import Ladder
-from lastack.view.story import final_states, ladder_of, short
+from lastack.view.ladder import Ladder, short
+from lastack.view.story import final_states, ladder_of
 from lastack.view.story_words import WORDS
 
 S = State

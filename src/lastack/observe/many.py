@@ -5,8 +5,7 @@ Every process is started anew (spawn) and is given plain values, so this works w
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import Executor
 from typing import Final, TypeVar
 
 from lastack.observe.captures import Capture
@@ -27,6 +26,14 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def processes(count: int) -> Executor:
+    """Return so many processes, started anew; what it takes is loaded when it is needed."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    return ProcessPoolExecutor(count, get_context("spawn"))
+
+
 def each(
     work: Callable[[_Given], _Result], given: Sequence[_Given], jobs: int
 ) -> Iterator[_Result]:
@@ -34,7 +41,7 @@ def each(
     if jobs <= 1 or len(given) <= 1:
         yield from map(work, given)
         return
-    with ProcessPoolExecutor(min(jobs, len(given)), get_context("spawn")) as pool:
+    with processes(min(jobs, len(given))) as pool:
         yield from pool.map(work, given)
 
 
@@ -93,7 +100,7 @@ def _shared(capture: Capture, question: Question, jobs: int, notice: Notice | No
     """Share one capture out: this process takes the first share itself."""
     if jobs <= 1 or not capture.again or capture.size < WORTH_SHARING:
         return summarize(capture, question, notice=notice)
-    with ProcessPoolExecutor(jobs - 1, get_context("spawn")) as pool:
+    with processes(jobs - 1) as pool:
         others = [
             pool.submit(_summarize, (capture, question, share, jobs)) for share in range(1, jobs)
         ]

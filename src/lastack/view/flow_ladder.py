@@ -13,9 +13,8 @@ from lastack.observe.second import Seen
 from lastack.tcp.states import State
 from lastack.view.capture_words import EVIDENCE, verdict_word
 from lastack.view.captures import moment, octets, span, states_in_short
-from lastack.view.ladder import CHANGE_STYLE, TROUBLE_STYLE, Ending, Ladder, Rung, clock
+from lastack.view.ladder import CHANGE_STYLE, TROUBLE_STYLE, Ending, Ladder, Rung, clock, short
 from lastack.view.ladder_svg import ladder_svg
-from lastack.view.story import short
 from lastack.wire.notation import Base, format_segment
 from lastack.wire.segment import ACK, SYN, Segment, decode_segment
 

@@ -4,6 +4,7 @@ The eye is led by four rules: the state columns never move; a state stands where
 segment ends in the middle; colour marks state changes and trouble, nothing else.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +20,8 @@ LOST_STYLE: Final = "bold red"
 TROUBLE_STYLE: Final = "yellow"
 
 _STATE_WIDTH: Final = 12
+_OPTIONS: Final = re.compile(r" ?<([^>]*)>")
+_WINDOW: Final = re.compile(r" win (\d+)")
 ASCII_FORMS: Final = str.maketrans(
     {"─": "-", "▶": ">", "◀": "<", "✗": "x", "·": "|", "…": "~", "⋮": ":", "×": "x"}
 )
@@ -277,3 +280,23 @@ class _Page:
             return " " * max(0, self.arrow - cell_len(words)) + words
         start = f"◀─ {remark} " if remark else "◀"
         return start + "─" * max(2, self.arrow - cell_len(start) - cell_len(end)) + end
+
+
+def short(text: str) -> str:
+    """Return a segment's notation without what a ladder can spare: windows, padding, timestamps.
+
+    A SYN keeps them (timestamps as the word TS alone), and a window of zero is always told.
+    """
+    syn = "S" in text.partition(" ")[0]
+    options = _OPTIONS.search(text)
+    kept = []
+    for option in options[1].split(",") if options else ():
+        if option.startswith("TS "):
+            kept += ["TS"] if syn else []
+        elif option not in ("nop", "eol"):
+            kept.append(option)
+    text = _OPTIONS.sub("", text)
+    window = _WINDOW.search(text)
+    if window and not syn and (window[1] != "0" or "R" in text.partition(" ")[0]):
+        text = _WINDOW.sub("", text)
+    return f"{text} <{','.join(kept)}>" if kept else text

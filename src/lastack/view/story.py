@@ -4,7 +4,6 @@ A state change stands on the rung of the segment that brought it. Where segments
 and that rung is already past, or no segment brought it, it gets a line of its own.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -12,7 +11,7 @@ from lastack.sim.trail import Crossing
 from lastack.tcp.events import Advice, Advised, Event, StateChanged
 from lastack.tcp.states import CLOSED, Cause, State
 from lastack.units import MS
-from lastack.view.ladder import Ladder, Rung, clock, duration
+from lastack.view.ladder import Ladder, Rung, clock, duration, short
 from lastack.view.story_words import WORDS
 from lastack.wire.segment import ACK, FIN, RST, SYN, Segment
 from lastack.wire.seq import diff
@@ -22,8 +21,6 @@ _CHALLENGES: Final = frozenset(
     (Stop.RST_NOT_EXACT, Stop.SYN_IN_WINDOW, Stop.ACK_TOO_OLD, Stop.ACK_OF_UNSENT)
 )
 _UNANSWERED: Final = frozenset((Stop.BAD_CHECKSUM, Stop.NO_ROOM, Stop.ACK_IN_TIME_WAIT))
-_OPTIONS: Final = re.compile(r" ?<([^>]*)>")
-_WINDOW: Final = re.compile(r" win (\d+)")
 # The user's and the clock's causes find the segment that they send, the others the one that came.
 _OWN: Final = frozenset(
     (
@@ -40,26 +37,6 @@ _OWN: Final = frozenset(
         Cause.INTERNAL,
     )
 )
-
-
-def short(text: str) -> str:
-    """Return a segment's notation without what a ladder can spare: windows, padding, timestamps.
-
-    A SYN keeps them (timestamps as the word TS alone), and a window of zero is always told.
-    """
-    syn = "S" in text.partition(" ")[0]
-    options = _OPTIONS.search(text)
-    kept = []
-    for option in options[1].split(",") if options else ():
-        if option.startswith("TS "):
-            kept += ["TS"] if syn else []
-        elif option not in ("nop", "eol"):
-            kept.append(option)
-    text = _OPTIONS.sub("", text)
-    window = _WINDOW.search(text)
-    if window and not syn and (window[1] != "0" or "R" in text.partition(" ")[0]):
-        text = _WINDOW.sub("", text)
-    return f"{text} <{','.join(kept)}>" if kept else text
 
 
 def ladder_of(
