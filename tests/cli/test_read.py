@@ -11,6 +11,7 @@ import pytest
 from rich.cells import cell_len
 from tests.observe.worlds import Tapped, chance_world
 
+from lastack.cli.read_stream import for_the_eye
 from lastack.observe.captures import Capture
 from lastack.observe.connection import states_text
 from lastack.observe.core.ends import states_in
@@ -165,6 +166,44 @@ def test_a_connection_is_drawn_and_explained(capture: Path, tmp_path: Path) -> N
     assert "CLOSED -> SYN-SENT" in why and "RFC 9293 3.10.1" in why and "shown by packet" in why
     assert max(map(cell_len, why.splitlines())) <= 100
     assert run(str(capture), "--why", "9").returncode == 2
+
+
+def test_the_stream_of_a_connection_is_given_as_it_was_sent(tmp_path: Path) -> None:
+    """Raw on stdout or into a file; one side, or both in the order of the capture."""
+    world = chance_world(3)
+    Conversation(world, b"question " * 500, b"answer " * 700).run()
+    path = tmp_path / "talk.pcapng"
+    path.write_bytes(world.capture("right"))
+    asked = run(str(path), "--stream", "1", "--side", "a")
+    assert (asked.returncode, asked.stdout, asked.stderr) == (0, b"question " * 500, b"")
+    out = tmp_path / "answer"
+    assert not said(str(path), "--stream", "1", "--side", "b", "-o", str(out))
+    assert out.read_bytes() == b"answer " * 700
+    both = run(str(path), "--stream", "1").stdout
+    assert len(both) == 500 * 9 + 700 * 7
+    assert run(str(path), "--stream", "2").returncode == 2
+    assert run("-", "--stream", "1", stdin=path.read_bytes()).returncode == 2
+
+
+def test_what_is_missing_in_a_stream_is_said_on_stderr(tmp_path: Path) -> None:
+    """Exit code 1, and not an octet more than was captured."""
+    world = Tapped(5)
+    Conversation(world, bytes(range(256)) * 100, b"").run()
+    path = tmp_path / "holes.pcap"
+    with path.open("wb") as file:
+        writer = CaptureWriter(file)
+        for i, (time, passage) in enumerate(world.captured("left")):
+            if i not in (5, 6):
+                writer.write(passage.packet.to_bytes(), time + SECOND)
+        writer.flush()
+    done = run(str(path), "--stream", "1", "--side", "a", "--lang", "zh")
+    assert done.returncode == 1 and "未被抓取" in done.stderr.decode()
+    assert 0 < len(done.stdout) < 25_600
+
+
+def test_a_terminal_is_not_commanded_by_what_was_captured() -> None:
+    """Control characters are written out; line ends stay."""
+    assert for_the_eye(b"a\x1b[2J\r\nb\t\xff") == b"a\\x1b[2J\nb\t\\xff"
 
 
 def test_csv_has_a_heading_and_a_line_a_connection(capture: Path) -> None:

@@ -20,10 +20,12 @@ from lastack.cli.common import (
 from lastack.cli.main import FAILED
 from lastack.cli.read_data import Found, print_as_csv, print_as_json, write_as_parquet
 from lastack.cli.read_one import OneOptions, show_ladder, show_why
+from lastack.cli.read_stream import write_stream
 from lastack.cli.reading_bar import reading_bar
 from lastack.observe.captures import Capture, captures_in
 from lastack.observe.many import Question, cores, summaries
 from lastack.observe.reading import MOST_OPEN
+from lastack.observe.streams import SIDES
 from lastack.observe.summary import SORTS, Summary, Wanted, plain_word, verdict_names
 from lastack.tcp.states import State
 from lastack.view.capture_words import WORDS
@@ -79,6 +81,15 @@ def _verdict(text: str) -> str:
 @click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: one a core]")
 @click.option("--connection", type=click.IntRange(1), metavar="N", help="Draw its ladder.")
 @click.option("--why", type=click.IntRange(1), metavar="N", help="Every change of state of it.")
+@click.option("--stream", type=click.IntRange(1), metavar="N", help="What its ends said, raw.")
+@click.option(
+    "--side",
+    type=click.Choice(SIDES),
+    default="both",
+    show_default=True,
+    help="Whose stream; both are given in the order of the capture.",
+)
+@click.option("-o", "--output", type=FILE, metavar="FILE", help="Where the stream goes.")
 @click.option("--all", "show_all", is_flag=True, help="Leave nothing out of the ladder.")
 @click.option("--svg", type=FILE, metavar="FILE", help="Write the ladder to a file, too.")
 @click.option("--html", type=FILE, metavar="FILE", help="The same as a page.")
@@ -101,6 +112,9 @@ def read(
     jobs: int | None,
     connection: int | None,
     why: int | None,
+    stream: int | None,
+    side: str,
+    output: Path | None,
     show_all: bool,
     svg: Path | None,
     html: Path | None,
@@ -121,6 +135,7 @@ def read(
     lastack read trace.pcap                        summary and table
     lastack read trace.pcap --verdict abort        only connections that were aborted
     lastack read trace.pcap --connection 3         its ladder; --why 3 tells every change of state
+    lastack read trace.pcap --stream 3 --side b    what its end B has sent
     lastack read trace.pcap --parquet DIR          every segment, change and connection as Parquet
     """
     if not captures:
@@ -137,12 +152,16 @@ def read(
         most_open,
     )
     look = OneOptions(svg, html, show_all, ascii_only, names, lang)
-    number = connection or why
-    if number is not None:
+    if connection or why or stream:
         if len(found) > 1:
-            raise click.UsageError("--connection and --why go with one capture")
-        shown = show_ladder if connection else show_why
-        return complained(shown(found[0], number, most_open, look), found[0].name, lang)
+            raise click.UsageError("--connection, --why and --stream go with one capture")
+        missing = False
+        if stream:
+            problem, missing = write_stream(found[0], stream, side, output, most_open, lang)
+        else:
+            shown = show_ladder if connection else show_why
+            problem = shown(found[0], connection or why or 0, most_open, look)
+        return max(complained(problem, found[0].name, lang), FAILED if missing else 0)
     if as_json or as_csv or parquet:
         form = "json" if as_json else "csv" if as_csv else f"parquet {parquet}"
         return _as_data(found, question, form, packets, jobs or cores(), lang)

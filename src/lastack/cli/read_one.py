@@ -7,13 +7,11 @@ import click
 from lastack.cli.common import console, show
 from lastack.observe.captures import Capture
 from lastack.observe.connection import Connection, connection_of
-from lastack.observe.reading import Observer, read_with
-from lastack.observe.second import Corrections, segments
+from lastack.observe.second import Corrections, seek, segments
 from lastack.view.capture_words import EVIDENCE
 from lastack.view.captures import in_ascii
 from lastack.view.flow_ladder import captured_ladder, head_line, ladder_page, why_lines
 from lastack.view.ladder_svg import ladder_svg
-from lastack.wire.capture import CaptureError
 
 _MOST_SHOWN = 120
 
@@ -40,22 +38,14 @@ def find(
 
     Raises UsageError when there is no such connection.
     """
-    observer = Observer(most_open)
-    corrections = Corrections()
-    found: Connection | None = None
-    problem = ""
-    count = 0
-    try:
-        for flow in read_with(observer, capture.files):
-            count = max(count, flow.number)
-            if flow.number == number:
-                found = connection_of(flow, capture.name, steps=True)
-                corrections.note(flow)
-    except CaptureError as error:
-        problem = str(error)
-    if found is None:
+    sought = seek(capture, number, most_open)
+    if sought.flow is None:
         words = EVIDENCE[lang]["no_number"]
-        raise click.UsageError(words.format(number=number, count=f"{count:,}"))
+        raise click.UsageError(words.format(number=number, count=f"{sought.count:,}"))
+    found = connection_of(sought.flow, capture.name, steps=True)
+    corrections = Corrections()
+    corrections.note(sought.flow)
+    problem = "" if sought.problem is None else str(sought.problem)
     return found, corrections, problem
 
 

@@ -6,6 +6,7 @@ from lastack.observe.core.groups import Group, Groups
 from lastack.observe.core.verdicts import Handshake, Teardown, Verdict, verdict_on
 from lastack.observe.info import connection_info
 from lastack.observe.reading import Observer, read
+from lastack.observe.streams import Piece, What, stream
 
 __all__ = [
     "Connection",
@@ -14,12 +15,15 @@ __all__ = [
     "Groups",
     "Handshake",
     "Observer",
+    "Piece",
     "Side",
     "Teardown",
     "Transition",
     "Verdict",
+    "What",
     "connection_info",
     "connection_of",
     "read",
+    "stream",
     "verdict_on",
 ]

@@ -13,11 +13,42 @@ from lastack.observe.core.analysis import Remark
 from lastack.observe.core.ends import End, Evidence, states_in
 from lastack.observe.core.flow import Flow
 from lastack.observe.core.rows import Rows
-from lastack.observe.reading import MOST_OPEN, Observer
+from lastack.observe.core.violations import Violation
+from lastack.observe.reading import MOST_OPEN, Observer, read_with
 from lastack.observe.sources import Notice, in_order, open_capture
 from lastack.tcp.states import State
 from lastack.wire.batches import Batch, BatchReader
 from lastack.wire.capture import CaptureError
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Connection number so and so: None when there are only `count`; and the rules broken in it.
+
+    `problem` is what is wrong with the capture, None for nothing.
+    """
+
+    flow: Flow | None
+    count: int
+    violations: list[Violation]
+    problem: CaptureError | None
+
+
+def seek(capture: Capture, number: int, most_open: int = MOST_OPEN) -> Sought:
+    """Look through a capture for one connection. Raises OSError when it cannot be opened."""
+    observer = Observer(most_open)
+    observer.scanner.violations.only = number
+    found: Flow | None = None
+    problem: CaptureError | None = None
+    count = 0
+    try:
+        for flow in read_with(observer, capture.files):
+            count = max(count, flow.number)
+            if flow.number == number:
+                found = flow
+    except CaptureError as error:
+        problem = error
+    return Sought(found, count, observer.scanner.violations.found, problem)
 
 
 @dataclass(frozen=True, slots=True)

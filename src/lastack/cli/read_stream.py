@@ -1,0 +1,57 @@
+"""`lastack read --stream N`: what the ends of a connection said, and on stderr what is missing."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from lastack.observe.captures import Capture
+from lastack.observe.second import seek
+from lastack.observe.streams import What, streams_of
+from lastack.view.capture_words import EVIDENCE, STREAM
+
+
+def write_stream(
+    capture: Capture, number: int, side: str, output: Path | None, most_open: int, lang: str
+) -> tuple[str, bool]:
+    """Write the stream of one side, or of both in the order of the capture.
+
+    Returns what is wrong with the capture, and whether octets are missing.
+    """
+    words = STREAM[lang]
+    if not capture.again:
+        raise click.UsageError(EVIDENCE[lang]["once"])
+    sought = seek(capture, number, most_open)
+    if sought.flow is None:
+        count = f"{sought.count:,}"
+        raise click.UsageError(EVIDENCE[lang]["no_number"].format(number=number, count=count))
+    missing = False
+    with _opened(output) as (file, readable):
+        for piece in streams_of(capture, number, sought, side, most_open):
+            if piece.what is What.TEXT:
+                file.write(for_the_eye(piece.data) if readable else piece.data)
+                continue
+            missing = missing or piece.what in (What.GAP, What.MIDDLE)
+            end, count, offset = piece.side.upper(), f"{piece.count:,}", f"{piece.offset:,}"
+            line = words[piece.what].format(end=end, count=count, offset=offset)
+            click.echo(f"lastack: {line}", err=True)
+    return "" if sought.problem is None else str(sought.problem), missing
+
+
+def for_the_eye(data: bytes) -> bytes:
+    """Return octets as a terminal may show them: a captured stream must not command it."""
+    return b"".join(
+        bytes((octet,)) if octet in b"\n\t" or 32 <= octet < 127 else b"\\x%02x" % octet
+        for octet in data.replace(b"\r\n", b"\n")
+    )
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[tuple[BinaryIO, bool]]:
+    """Yield where to write, and whether that is a terminal."""
+    with nullcontext(sys.stdout.buffer) if output is None else output.open("wb") as file:
+        yield file, output is None and sys.stdout.isatty()
+        file.flush()
