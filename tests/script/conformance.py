@@ -46,7 +46,6 @@ GOOGLE: Final = (
         r"^ts_recent/invalid_ack",
         "a script older than the kernel of the day, which answers an ACK of what was never sent",
     ),
-    (r"^cubic/", "PSH inside a long write, where Linux has filled half the largest window"),
     (
         r"^fast_retransmit/fr-4pkt-fack-last-mss",
         "a script older than the kernel of the day, which waits 27 ms for reordering, not 40",
@@ -56,7 +55,6 @@ GOOGLE: Final = (
         "the last segment of the congestion window while it comes down after an ECN echo",
     ),
     (r"SO_MARK", "a mark for the kernel's own routing"),
-    (r"^zerocopy/closed", "sending before connecting is ENOTCONN here, as in POSIX, EPIPE there"),
     (r"^zerocopy/maxfrags", "how many pieces of the user's memory Linux puts into one buffer"),
     (
         r"^fastopen/server/client-ack-dropped",

@@ -132,6 +132,10 @@ def test_before_a_connection_there_is_none() -> None:
     lone = TcpSocket(pair.left)
     assert code_of(lone.recv, 0, 1) == errno.ENOTCONN
     assert code_of(lone.send, 0, b"x") == errno.ENOTCONN
+    broken = TcpSocket(pair.left, config=STRICT.replace(broken_before_opening=True))  # as in Linux
+    assert code_of(broken.send, 0, b"x") == errno.EPIPE
+    assert code_of(broken.recv, 0, 1) == errno.ENOTCONN
+    assert code_of(broken.recvmsg, 0, 1, o.MSG_ERRQUEUE) == errno.EAGAIN
     assert code_of(lone.shutdown, 0, o.SHUT_WR) == errno.ENOTCONN
     assert code_of(lone.getpeername) == errno.ENOTCONN
     assert code_of(lone.accept, 0) == errno.EINVAL

@@ -436,3 +436,24 @@ def test_bbr_probes_for_the_round_trip_time_when_it_has_not_seen_it_for_long() -
     look()
     pair.run(6 * SECOND)
     assert min(least) <= 100_000 // 2 + 3000 < max(least)
+
+
+def test_what_cubic_owes_reno_and_its_boldness_do_not_add_up() -> None:
+    """Seen in Linux: seven segments grow to eight with the sixteenth ACK, not with an earlier one.
+
+    A part of W_est's segment waits; only a whole one counts (4.3), and until then the twentieth of
+    a segment for each that `classic_hystart` grows by.
+    """
+    cubic = Cubic(1000, 10_000)
+    cubic.configure(Config(classic_hystart=True))
+    cubic.on_timeout(10_000, 0)
+    cubic.cwnd = cubic.ssthresh = 7000
+    now = 2 * SECOND
+    sizes = []
+    for pause in [2, 98] + 6 * [2] + [98] + 6 * [2] + [98]:
+        now += pause * MS
+        sample = AckSample(now, MSS, 0, cubic.cwnd, 100 * MS, 0, False, True, False)
+        sample.srtt = 100 * MS
+        cubic.on_ack(sample)
+        sizes.append(cubic.cwnd)
+    assert sizes == 15 * [7000] + [8000]

@@ -290,3 +290,18 @@ def test_what_the_user_gave_may_be_changed_afterwards() -> None:
     data.clear()
     peer.sends(". 1:1(0) ack 1 win 1000")
     peer.hears("P. 1:6(5) ack 1", b"hello")
+
+
+def test_linux_pushes_the_middle_of_a_long_write() -> None:
+    """Whenever more than half the largest window was written since the last PSH: `push_within`."""
+    peer = established(PLAIN.replace(push_within=True, more_until_ack=True), win=4000)
+    peer.writes(bytes(2000), more=True)
+    peer.writes(bytes(5000), more=True)
+    for seq in (1, 1001, 2001):
+        peer.hears(f". {seq}:{seq + 1000}(1000) ack 1")
+    peer.hears("P. 3001:4001(1000) ack 1")
+    peer.sends(". 1:1(0) ack 4001 win 4000")
+    for seq in (4001, 5001, 6001):
+        peer.hears(f". {seq}:{seq + 1000}(1000) ack 1")
+    peer.sends(". 1:1(0) ack 7001 win 4000")
+    assert peer.connection.tcb.snd.buffer.records == []

@@ -5,7 +5,7 @@ from typing import Final
 from lastack.script.descriptors import Descriptors, Handle
 from lastack.stack.messages import lend
 from lastack.stack.options import MSG_EOR, MSG_MORE, MSG_ZEROCOPY
-from lastack.tcp.send_room import piece_of
+from lastack.tcp.send_room import piece_of, rest_of_piece
 from lastack.wire.address import Endpoint
 
 MOST_WRITTEN: Final = 1 << 24
@@ -18,22 +18,19 @@ def write(
     """Hand a socket octets; return how many it took, raise EAGAIN when none.
 
     Where pieces count (`send_overhead`), what goes out within the call makes room in the last of
-    them. Only what the call ends with is a record, is pushed, and is watched for SO_TIMESTAMPING;
-    but more than half the peer's window is pushed all the same.
+    them. Only what the call ends with is a record, is pushed, and is watched for SO_TIMESTAMPING.
     """
     connection = handle.socket.connection
     if connection is None or not connection.config.send_overhead or not data:
         return _hand(those, handle, data, flags, to)
     tcb = connection.tcb
     stamps = tcb.stamps
-    done = pushed = 0
+    done = 0
     while done < len(data):
-        end = min(done + piece_of(tcb), len(data))
+        end = min(done + rest_of_piece(tcb.snd.unsent, piece_of(tcb)), len(data))
         how = flags
         if end < len(data):
-            forced = end - pushed > tcb.snd.max_wnd >> 1
-            pushed = end if forced else pushed
-            how = (flags & ~MSG_EOR) | (0 if forced else MSG_MORE)
+            how = (flags & ~MSG_EOR) | MSG_MORE
         how &= ~MSG_ZEROCOPY
         tcb.stamps = None
         try:

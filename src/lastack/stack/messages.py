@@ -92,13 +92,13 @@ def has_reports(connection: Connection | None) -> bool:
     return bool(connection.tcb.stamps.reports)
 
 
-def take_report(connection: Connection, flags: int) -> tuple[list[Control], int]:
+def take_report(connection: Connection | None, flags: int) -> tuple[list[Control], int]:
     """Return the control messages of the oldest report, and the flags of the message around them.
 
     `flags` are the socket's SOF_TIMESTAMPING_*. Raises EAGAIN when there is no report.
     """
-    stamps = connection.tcb.stamps
-    if stamps is None or not stamps.reports:
+    stamps = connection.tcb.stamps if connection is not None else None
+    if connection is None or stamps is None or not stamps.reports:
         raise error_for(errno.EAGAIN)
     stamp = stamps.reports.pop(0)
     level, kind = o.IPPROTO_IP, o.IP_RECVERR

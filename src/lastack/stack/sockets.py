@@ -113,9 +113,8 @@ class TcpSocket(SocketOptions):
         self.listener = self.stack.listen(bound, backlog, self.config, binding=binding)
 
     def accept(self, now: int) -> "tuple[TcpSocket, Endpoint]":
-        """Return the connection that has waited longest, as a socket, and its remote end.
-
-        Raises EAGAIN when none waits, EINVAL when the socket does not listen.
+        """Return the connection that has waited longest, as a socket, and its remote end; raise
+        EAGAIN when none waits, EINVAL when the socket does not listen.
         """
         self._must_be_open()
         if self.listener is None:
@@ -194,14 +193,14 @@ class TcpSocket(SocketOptions):
 
         MSG_FASTOPEN also connects, to `to`, and takes as many as the SYN carries (RFC 7413 4.2.1);
         it raises EINPROGRESS where it carries none, and EALREADY while that lasts.
-        Raises EAGAIN when none could be, EPIPE after shutdown or the end, ENOTCONN before the
-        beginning, and once the error that ended the connection.
+        Raises EAGAIN when none could be, EPIPE after shutdown or the end, ENOTCONN (or EPIPE: see
+        `broken_before_opening`) before, and once the error that ended the connection.
         """
         if flags & MSG_FASTOPEN or self._syn_waits or (to is not None and self.connection is None):
             if self._opens_by_sending(flags):
                 return self._send_first(now, data, flags, to)
             flags &= ~MSG_FASTOPEN
-        connection = self._connected()
+        connection = self._connected(sending=True)
         if _is_opening(connection):
             raise error_for(errno.EAGAIN)
         if code := self.take_error():
@@ -306,7 +305,7 @@ class TcpSocket(SocketOptions):
     def recvmsg(self, now: int, limit: int, flags: int = 0) -> messages.Message:
         """As `recv`, or with MSG_ERRQUEUE a report of SO_TIMESTAMPING (EAGAIN without one)."""
         if flags & options.MSG_ERRQUEUE:
-            return b"", *messages.take_report(self._connected(), self.stamping)
+            return b"", *messages.take_report(self.connection, self.stamping)
         data = self.recv(now, limit, flags)
         return data, [messages.inq(self._connected())] if self.tells_inq else [], 0
 
@@ -437,10 +436,11 @@ class TcpSocket(SocketOptions):
         if len(address) != self._width:
             raise error_for(errno.EAFNOSUPPORT, "an address of another family")
 
-    def _connected(self) -> Connection:
+    def _connected(self, sending: bool = False) -> Connection:
         self._must_be_open()
         if self.connection is None:
-            raise error_for(errno.ENOTCONN)
+            broken = sending and self.config.broken_before_opening
+            raise error_for(errno.EPIPE if broken else errno.ENOTCONN)
         return self.connection
 
 

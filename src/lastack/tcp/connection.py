@@ -17,13 +17,14 @@ from lastack.tcp.icmp_errors import IcmpError
 from lastack.tcp.info import ConnectionInfo
 from lastack.tcp.look import look
 from lastack.tcp.replies import wish_abort
-from lastack.tcp.send_room import is_roomy
+from lastack.tcp.send_room import is_roomy, push_within
 from lastack.tcp.states import CLOSED, ESTABLISHED, LISTEN, TIME_WAIT, Cause, State
 from lastack.tcp.tcb import Tcb, enter
 from lastack.tcp.time_wait import TimeWait
 from lastack.units import NEVER
 from lastack.wire.address import Endpoint
 from lastack.wire.segment import Segment
+from lastack.wire.seq import diff
 from lastack.wire.stop import Stop
 
 
@@ -145,15 +146,18 @@ class Connection:
         """
         taken = user.send(self.tcb, data, now, urgent)
         if taken:
-            self.tcb.corked = more or self._cork
-            self.tcb.cork_over = False
-            self.tcb.more_follows = more
+            tcb = self.tcb
+            tcb.corked = more or self._cork
+            tcb.cork_over = False
+            tcb.more_follows = more
+            if tcb.config.push_within and diff(tcb.snd.end, tcb.pushed) > tcb.snd.max_wnd >> 1:
+                push_within(tcb, taken)
             if record and taken == len(data):
-                self.tcb.snd.buffer.end_record()
-            if self.tcb.stamps is not None:
-                self.tcb.stamps.queued(self.tcb.snd.buffer.end)
+                tcb.snd.buffer.end_record(tcb.snd.buffer.end)
+            if tcb.stamps is not None:
+                tcb.stamps.queued(tcb.snd.buffer.end)
             if not more:
-                self.tcb.pushed = self.tcb.snd.end
+                tcb.pushed = tcb.snd.end
         return taken
 
     def receive(self, limit: int, now: int, peek: bool = False) -> bytes:

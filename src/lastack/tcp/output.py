@@ -342,7 +342,7 @@ def _more(tcb: Tcb, now: int, probe: bool = False) -> Segment | None:
     if fin:
         flags |= FIN
         snd.fin_sent = True
-    if n and n == unsent and (not tcb.config.more_until_ack or tcb.pushed == snd.end):
+    if n and n == unsent and (not tcb.config.more_until_ack or _is_pushed(tcb, n)):
         flags |= PSH  # MUST-61
     seq = snd.nxt
     end = add(seq, n + 1 if fin else n)
@@ -375,6 +375,12 @@ def _more(tcb: Tcb, now: int, probe: bool = False) -> Segment | None:
     if n and tcb.ecn.feedback is not NONE:
         ecn.mark(tcb, segment)
     return segment
+
+
+def _is_pushed(tcb: Tcb, n: int) -> bool:
+    """Return whether the next n octets, to the end of the queue or of a record, were pushed."""
+    snd = tcb.snd
+    return tcb.pushed == snd.end or add(snd.nxt, n) != snd.end
 
 
 def _held_back(tcb: Tcb, unsent: int, mss: int, room: int, flight: int, now: int) -> None:

@@ -74,10 +74,10 @@ class SendBuffer:
         if self.records:
             del self.records[: bisect_right(self.records, offset)]
 
-    def end_record(self) -> None:
-        """What is queued from now on goes in segments of its own."""
-        if self.end > self.start and self.end not in self.records[-1:]:
-            self.records.append(self.end)
+    def end_record(self, offset: int) -> None:
+        """What is queued behind this offset goes in segments of its own."""
+        if offset > self.start and offset not in self.records[-1:]:
+            self.records.append(offset)
 
     def ends_record(self, offset: int) -> bool:
         """Whether a record ends at this offset."""

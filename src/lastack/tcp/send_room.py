@@ -18,6 +18,7 @@ from lastack.tcp.autotune import send_limit
 from lastack.tcp.config import UNLIMITED
 from lastack.tcp.states import ESTABLISHED
 from lastack.tcp.tcb import Tcb
+from lastack.wire.seq import add
 
 _MOST: Final = 65_535
 
@@ -90,6 +91,31 @@ def _limit(tcb: Tcb) -> int:
     config = tcb.config
     limit = 2 * config.send_buffer if config.send_overhead else config.send_buffer
     return send_limit(tcb, limit) if config.send_most else limit
+
+
+def push_within(tcb: Tcb, written: int) -> None:
+    """PSH behind each piece with which more than half the largest window was written since the last
+    (Linux's `forced_push`), and nothing joins it to what follows; `written` were just queued.
+    """
+    snd = tcb.snd
+    buffer, half = snd.buffer, snd.max_wnd >> 1
+    if not half:
+        return  # nothing is known of the peer yet
+    piece = piece_of(tcb)
+    pushed = snd.offset(tcb.pushed)
+    unsent = snd.unsent - written
+    at = buffer.end - written + rest_of_piece(unsent, piece)
+    while at <= buffer.end:
+        if at - pushed > half:
+            buffer.end_record(at)
+            pushed = at
+        at += piece
+    tcb.pushed = add(snd.end, pushed - buffer.end)
+
+
+def rest_of_piece(unsent: int, piece: int) -> int:
+    """Return how many octets complete the last piece, or are a new one."""
+    return piece - unsent % piece
 
 
 def piece_of(tcb: Tcb) -> int:

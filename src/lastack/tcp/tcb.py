@@ -148,7 +148,7 @@ class Tcb:
     cork_over: bool = False
     more_follows: bool = False
     """The last SEND has promised more (MSG_MORE)."""
-    pushed: int = 0
+    pushed: int
     """Behind the last octet that came without such a promise."""
 
     idle_end: int = 0
@@ -249,6 +249,7 @@ class Tcb:
         self.ts_offset = ts_offset
         self.replies = []
         self.round_end = iss
+        self.pushed = (iss + 1) & 0xFFFFFFFF
         self.quick_acks = config.quick_acks
         self._derive_mss()
 

@@ -155,8 +155,9 @@ class Cubic(CongestionController):
         self.looked_window = cwnd
         if self._cubic(now - self.epoch) < self.reno:
             self.step = 0.0
-            if self.reno - cwnd > self.credit:
-                self.credit = self.reno - cwnd
+            ahead = self.reno - cwnd  # a part of a segment waits: `BOLD` may add to `credit`, too
+            if ahead >= self.mss and ahead > self.credit:
+                self.credit = ahead
         else:
             target = min(self._cubic(now - self.epoch + rtt), 1.5 * cwnd)
             self.step = (target - cwnd) / cwnd if target > cwnd else 0.0
