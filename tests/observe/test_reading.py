@@ -29,6 +29,21 @@ def test_what_comes_long_after_the_end_is_another_connection() -> None:
         assert len(observer.close()) == count
 
 
+def test_a_syn_captured_again_after_the_end_begins_nothing() -> None:
+    """Its number is that of the connection before; with another number it is another one."""
+    packets = seen()
+    syn = packets[0][1]
+    at = (syn[0] & 15) * 4 + 4
+    other = syn[:at] + bytes(4) + syn[at + 4 :]
+    for late, count in ((syn, 1), (other, 2)):
+        observer = Observer()
+        for time, data in packets:
+            observer.packet_seen(time, data)
+        observer.packet_seen(packets[-1][0] + SECOND, late)
+        flows = observer.close()
+        assert len(flows) == count and flows[0].over
+
+
 def test_a_record_has_the_time_in_each_state_with_its_transitions() -> None:
     """They add up to its whole life, where each was certain."""
     observer = Observer()

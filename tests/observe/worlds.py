@@ -39,13 +39,19 @@ class Tapped(TwoHosts):
             seen.append((time, order, passage))
         return [(time, passage) for time, _, passage in sorted(seen, key=lambda one: one[:2])]
 
+    def octets(self, where: str) -> list[tuple[int, bytes]]:
+        """The same as octets, with the time of each packet."""
+        return [
+            (time, (one.packet if one.from_a != (where == "left") else one.intact).to_bytes())
+            for time, one in self.captured(where)
+        ]
+
     def capture(self, where: str) -> bytes:
         """The same as a pcapng file."""
         file = io.BytesIO()
         writer = CaptureWriter(file)
-        for time, passage in self.captured(where):
-            packet = passage.packet if passage.from_a != (where == "left") else passage.intact
-            writer.write(packet.to_bytes(), EPOCH + time)
+        for time, data in self.octets(where):
+            writer.write(data, EPOCH + time)
         writer.flush()
         return file.getvalue()
 

@@ -81,6 +81,7 @@ class Track:
     window: i64
     scale: i64
     duplicates: i64
+    """How often `ack` was repeated; -1 when something unseen was acknowledged since it moved."""
     remarks: i64
     timed: i64
     """Behind the segment whose round trip is being measured, -1 when none is."""
@@ -92,22 +93,26 @@ class Track:
     counts: list[int]
 
     def __init__(self) -> None:
+        self.scale = _NONE
+        self.rtt_least = 0
+        self.rtt_most = 0
+        self.rtt_sum = 0
+        self.rtts = 0
+        self.counts = []
+        self.begin()
+
+    def begin(self) -> None:
+        """Compare what comes with nothing before it."""
         self.nxt = _NONE
         self.nxt_at = 0
         self.contiguous = _NONE
         self.ack = _NONE
         self.ack_at = 0
         self.window = _NONE
-        self.scale = _NONE
         self.duplicates = 0
         self.remarks = 0
         self.timed = _NONE
         self.timed_at = 0
-        self.rtt_least = 0
-        self.rtt_most = 0
-        self.rtt_sum = 0
-        self.rtts = 0
-        self.counts = []
 
     def count(self, remark: Remark) -> int:
         """Return how many segments of this direction had that remark."""
@@ -128,7 +133,7 @@ def remarks_on(
 ) -> i64:
     """Compare a segment with what was; return its Remark bits and remember it.
 
-    `first_rtt` is the duration of the handshake, 0 when it was not seen.
+    `first_rtt` is the time from the last SYN to the first ACK, 0 when they were not seen.
     """
     behind = (seq + length) & 0xFFFFFFFF
     if flags & (SYN | FIN):
@@ -137,17 +142,24 @@ def remarks_on(
     if ack != me.ack:
         me.duplicates = 0
     elif found & _DUPLICATE:
-        me.duplicates += 1
+        me.duplicates = 1 if me.duplicates < 0 else me.duplicates + 1
     if flags & ACK:
         if peer.contiguous != _NONE and distance(ack, peer.contiguous) > 0:
-            found |= _ACK_LOST
-            peer.contiguous = peer.nxt
+            found |= _acks_what_was_not_seen(peer)
         if peer.timed != _NONE and distance(ack, peer.timed) >= 0:
             _round_trip(peer, now)
-    if me.nxt != _NONE and (length or flags & (SYN | FIN)) and distance(seq, me.nxt) < 0:
+    if (
+        length
+        and peer.ack > 0
+        and not found & _KEEP_ALIVE
+        and distance(seq + length, peer.ack) <= 0
+    ):
+        found |= _SPURIOUS
+        me.timed = _NONE
+    elif me.nxt != _NONE and (length or flags & (SYN | FIN)) and distance(seq, me.nxt) < 0:
         # Text that begins with the octet of a probe is new.
         if not found & _KEEP_ALIVE and not (length > 1 and seq == (me.nxt - 1) & 0xFFFFFFFF):
-            found |= _sent_again(me, peer, flags, seq, behind, length, now, first_rtt)
+            found |= _sent_again(me, peer, seq, behind, now, first_rtt)
     if not found & _PROBE:
         if me.nxt == _NONE or distance(behind, me.nxt) > 0:
             me.nxt = behind
@@ -203,24 +215,24 @@ def _of_windows_and_acks(
     return found
 
 
-def _sent_again(
-    me: Track,
-    peer: Track,
-    flags: i64,
-    seq: i64,
-    behind: i64,
-    length: i64,
-    now: i64,
-    first_rtt: i64,
-) -> i64:
+def _acks_what_was_not_seen(peer: Track) -> i64:
+    """Only the first of several ACKs of missing text gets the name, until more has been seen."""
+    if distance(peer.contiguous, peer.nxt) < 0:
+        peer.contiguous = peer.nxt
+        return _ACK_LOST
+    first = peer.duplicates == 0
+    peer.duplicates = -1
+    return _ACK_LOST if first else 0
+
+
+def _sent_again(me: Track, peer: Track, seq: i64, behind: i64, now: i64, first_rtt: i64) -> i64:
     """Its sequence number is not new: sent again, or overtaken on the way?"""
     me.timed = _NONE  # Karn: what is measured may be acknowledged for either transmission
-    if peer.duplicates >= 2 and peer.ack == seq and now - peer.ack_at < _FAST_WITHIN:
+    asked = peer.duplicates >= 2 or peer.duplicates < 0  # those of something unseen are many there
+    if asked and peer.ack == seq and now - peer.ack_at < _FAST_WITHIN:
         return _FAST
-    if length and peer.ack > 0 and distance(behind, peer.ack) <= 0:
-        return _SPURIOUS
     within = first_rtt or _OUT_OF_ORDER_WITHIN
-    if now - me.nxt_at < within and behind != me.nxt and not flags & SYN:
+    if now - me.nxt_at < within and behind != me.nxt:
         return _OUT_OF_ORDER
     return _RETRANSMISSION
 

@@ -5,7 +5,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from lastack.observe.core.analysis import ASKS_AGAIN, SENT_AGAIN, Track, remarks_on
-from lastack.observe.core.ends import CLOSED, ESTABLISHED, TIME_WAIT, UNKNOWN, End
+from lastack.observe.core.ends import CLOSED, ESTABLISHED, SYNCHRONIZED, TIME_WAIT, UNKNOWN, End
 from lastack.observe.core.infer import ACK, FIN, RST, SYN, begin, distance, segment_passes
 
 _SYN_FIN_RST: Final = SYN | FIN | RST
@@ -41,6 +41,10 @@ class Flow:
     first: i64
     last: i64
     handshake: i64
+    asked: i64
+    """When the last SYN without ACK passed, 0 if none was seen."""
+    first_rtt: i64
+    """From then to the first ACK of either end: Wireshark's iRTT, 0 until then."""
     steady: bool
     evicted: bool
     """Given up while it was open, for want of room."""
@@ -60,6 +64,8 @@ class Flow:
         self.first = now
         self.last = now
         self.handshake = 0
+        self.asked = 0
+        self.first_rtt = 0
         self.steady = False
         self.evicted = False
         self.reused = False
@@ -102,6 +108,8 @@ class Flow:
         if not self.steady or flags & _SYN_FIN_RST:
             if not me.states:
                 begin(me, peer, flags)
+            if flags & (SYN | ACK) == SYN:
+                self._is_asked(me, track, other, seq, now)
             me.round_trip = other.rtt_least
             if not self.handshake and flags & (SYN | RST | ACK) == ACK and not me.octets:
                 if peer.isn != UNKNOWN and me.isn != UNKNOWN and self.first:
@@ -112,7 +120,9 @@ class Flow:
                 and peer.states == ESTABLISHED
                 and me.pending + peer.pending == 0
             )
-        remarks = remarks_on(track, other, flags, seq, ack, window, length, now, self.handshake)
+        remarks = remarks_on(track, other, flags, seq, ack, window, length, now, self.first_rtt)
+        if self.asked and not self.first_rtt and flags & (SYN | ACK) == ACK:
+            self.first_rtt = now - self.asked
         peer.unanswered = 0
         if remarks & ASKS_AGAIN:
             me.unanswered += 1
@@ -131,6 +141,14 @@ class Flow:
             if flags & ACK:
                 self._note_acked(me, peer, ack)
         return remarks
+
+    def _is_asked(self, me: End, track: Track, other: Track, seq: i64, now: i64) -> None:
+        """A SYN: one with another number, before the connection is open, begins it anew."""
+        self.asked = now
+        if track.nxt != UNKNOWN and me.isn != seq and not me.states & SYNCHRONIZED:
+            track.begin()
+            other.begin()
+            self.first_rtt = 0
 
     def _write_history(self, me: End, from_a: bool, flags: i64, length: i64, remarks: i64) -> None:
         """Add the letters of what this end had not sent before."""

@@ -259,6 +259,8 @@ def _syn_is_sent(me: End, peer: End, flags: i64, seq: i64, ack: i64, now: i64, p
         if seq != me.isn:
             me.refused_syns += 1  # an old duplicate, or it has forgotten the connection
         return
+    if seq == me.isn and me.ack != UNKNOWN:
+        return  # captured twice: the connection that it opened is over
     me.isn = seq
     if flags & ACK:
         if me.states & (LISTEN | SYN_SENT):

@@ -135,12 +135,12 @@ class Scanner:
             self.skipped[Skipped.MALFORMED] += 1
             return
         flags = i64(data[tcp + 13])
+        seq = i64(read_i32_be(data, tcp + 4)) & _U32
         flow = self.flows.get(key)
-        if flow is None or (not flow.steady and self._is_past(flow, flags, now)):
+        if flow is None or (not flow.steady and self._is_past(flow, key, flags, seq, now)):
             flow = self._open(key, now)
         self.segments += 1
         from_a = flow.key == key
-        seq = i64(read_i32_be(data, tcp + 4)) & _U32
         ack = i64(read_i32_be(data, tcp + 8)) & _U32
         window = i64(read_i16_be(data, tcp + 14)) & 0xFFFF
         packet = self.packets
@@ -173,11 +173,15 @@ class Scanner:
                 flow.b.states,
             )
 
-    def _is_past(self, flow: Flow, flags: i64, now: i64) -> bool:
+    def _is_past(self, flow: Flow, key: bytes, flags: i64, seq: i64, now: i64) -> bool:
         """Return whether a segment belongs to another connection than the one known so far."""
         if not flow.over:
             return False
-        return flags & (SYN | ACK) == SYN or now - flow.last > self.linger
+        if now - flow.last > self.linger:
+            return True
+        # A SYN with the number of the first one is that one again.
+        sender = flow.a if flow.key == key else flow.b
+        return flags & (SYN | ACK) == SYN and seq != sender.isn
 
     def forget(self, flow: Flow) -> None:
         """Let go of a connection; what still comes of it begins another one."""
