@@ -81,7 +81,7 @@ def made(state: State, timer: int = 0, retransmits: int = 0, expires: int = 0) -
 def test_ages_are_read_from_what_the_timers_have_behind_them() -> None:
     """TIME-WAIT lasts 60 s, a SYN-ACK is repeated after 1, 2, 4 s."""
     assert age_of(made(S.TIME_WAIT, 3, 0, 45_000)) == Age(15 * SECOND, True, "timer")
-    assert age_of(made(S.FIN_WAIT_2, 3, 0, 10_000)) == Age(50 * SECOND, True, "timer")
+    assert age_of(made(S.FIN_WAIT_2, 3, 0, 10_000)) == Age(50 * SECOND, False, "timer")
     assert age_of(made(S.SYN_RECEIVED, 1, 2, 1_000)) == Age(6 * SECOND, True, "timer")
     assert age_of(made(S.LISTEN)) is None
 

@@ -1,6 +1,5 @@
 """`lastack why` and `lastack watch --once` about planted troubles, in a namespace of their own."""
 
-import ctypes
 import json
 import os
 import socket
@@ -13,13 +12,12 @@ from typing import Any
 
 import pytest
 from every_state import EveryState
-from held_sockets import HASTY_CLIENT, LEAKING_SERVER, process
+from held_sockets import LEAKING_SERVER, process
 from namespaces import Namespace
 from rich.cells import cell_len
 
 from lastack.link.tun import TunLink
 from lastack.observe.findings import finding_of
-from lastack.observe.tracing import Tracing
 from lastack.observe.watching import Source, Watching
 from lastack.tcp.states import State
 
@@ -57,18 +55,6 @@ def leak(namespace: Namespace) -> Iterator[int]:
         yield server.pid
 
 
-@pytest.fixture
-def tracefs(namespace: Namespace, tmp_path: Path) -> Iterator[str]:
-    """A mounted tracefs."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mount(b"none", os.fsencode(tmp_path), b"tracefs", 0, None) != 0:
-        pytest.skip(f"tracefs cannot be mounted: {os.strerror(ctypes.get_errno())}")
-    try:
-        yield str(tmp_path)
-    finally:
-        libc.umount2(os.fsencode(tmp_path), 2)
-
-
 def test_why_close_wait_names_the_process_that_leaks(leak: int) -> None:
     """Who, how many, which descriptors, the peer, what is unread, who must act."""
     text = lastack("why", "CLOSE-WAIT", "--lang", "en")
@@ -85,29 +71,6 @@ def test_why_close_wait_names_the_process_that_leaks(leak: int) -> None:
     assert said["oldest"]["exact"] and said["oldest"]["by"] == "silence"
 
 
-def test_why_time_wait_names_the_process_that_closed(tracefs: str) -> None:
-    """Nobody holds them: the tracepoint told while it happened."""
-    with (
-        socket.create_server(("127.0.0.1", 7002), backlog=64) as server,
-        Watching(places=(tracefs,)) as watching,
-        process(HASTY_CLIENT, "40") as client,
-    ):
-        for _ in range(40):
-            there, _ = server.accept()
-            assert there.recv(1) == b""  # the client has closed first
-            there.close()
-        assert client.stdout is not None
-        client.stdout.readline()
-        found = finding_of(S.TIME_WAIT, watching.look(), watching)
-    assert Source("tracepoint", "") in found.sources
-    closers = {(each.pid, each.how): each.count for each in found.holders}
-    assert closers[client.pid, "closed"] == found.count == 40
-    [destination] = found.destinations
-    assert destination.remote == "127.0.0.1:7002"
-    assert (destination.time_waits, destination.used) == (40, 40)
-    assert destination.levels > 40 or destination.runs_out is not None
-
-
 def test_an_earlier_look_tells_who_held_what_is_in_time_wait_now(namespace: Namespace) -> None:
     """Without the tracepoint a look while the connection was open has to do."""
     with Watching(places=()) as watching, socket.create_server(("127.0.0.1", 0)) as server:
@@ -119,17 +82,6 @@ def test_an_earlier_look_tells_who_held_what_is_in_time_wait_now(namespace: Name
         found = finding_of(S.TIME_WAIT, watching.look(), watching)
     assert Source("tracepoint", "absent") in found.sources
     assert [(each.pid, each.how) for each in found.holders] == [(os.getpid(), "held")]
-
-
-def test_the_tracing_instance_is_removed_also_by_an_interruption(tracefs: str) -> None:
-    """Ctrl-C in the middle leaves nothing behind; what a killed process left, the next removes."""
-    left = Path(tracefs, "instances", "lastack-999999999-1")
-    left.mkdir()
-    with pytest.raises(KeyboardInterrupt), Tracing((tracefs,)) as tracing:
-        assert Path(tracing.place).is_dir()
-        assert not left.exists()
-        raise KeyboardInterrupt
-    assert not Path(tracing.place).exists()
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

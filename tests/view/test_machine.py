@@ -4,10 +4,12 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from lastack.tcp.states import LIFE, ROWS, Cause, Row, State
-from lastack.view.machine import WORDS, arrows, ends, machine_text
+from lastack.view.machine import arrows, ends, machine_text
 from lastack.view.machine_svg import machine_svg
+from lastack.view.machine_words import CAUSES
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -26,8 +28,8 @@ def test_every_row_of_life_has_its_arrow_and_its_label() -> None:
     drawn = arrows()
     assert [arrow.row for arrow in drawn] == list(LIFE)
     for arrow in drawn:
-        assert arrow.label[0] == WORDS[arrow.row.cause]
-        assert arrow.label[-1] == f"§{arrow.row.section}"
+        assert arrow.label()[0] == CAUSES["en"][arrow.row.cause]
+        assert arrow.label()[-1] == f"§{arrow.row.section}"
 
 
 def test_a_row_without_a_place_fails_loudly() -> None:
@@ -53,13 +55,17 @@ def test_an_arrow_that_ends_at_the_wrong_box_fails_loudly() -> None:
         arrows(wrong)
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("ascii_only", [False, True])
-def test_the_text_fits_a_hundred_columns_and_names_every_state(ascii_only: bool) -> None:
+def test_the_text_fits_a_hundred_columns_and_names_every_state(
+    ascii_only: bool, language: str
+) -> None:
     """The canvas itself raises when two things want one place."""
-    text = machine_text(ascii_only=ascii_only)
-    assert max(map(len, text.splitlines())) <= 100
+    text = machine_text(ascii_only=ascii_only, language=language)
+    assert max(map(cell_len, text.splitlines())) <= 100
     assert all(str(state) in text for state in State)
-    assert text.isascii() is ascii_only
+    if language == "en":
+        assert text.isascii() is ascii_only
 
 
 def test_both_pictures_can_carry_counts_and_kernel_names() -> None:
@@ -77,8 +83,9 @@ def test_every_sudden_end_is_summed_up() -> None:
     """The rows outside LIFE stand below the picture, by cause."""
     causes = {row.cause for row in ROWS[len(LIFE) :]}
     assert {end.cause for end in ends()} == causes
-    assert set(WORDS) == set(Cause)
-    assert all(WORDS[cause] in machine_text() for cause in causes)
+    for language, words in CAUSES.items():
+        assert set(words) == set(Cause)
+        assert all(words[cause] in machine_text(language=language) for cause in causes)
 
 
 def test_the_svg_is_one_document_that_needs_nothing_else() -> None:

@@ -7,7 +7,9 @@ is `10mbit` (a bare number is bits per second); a size is `4k`, `1MiB` (`k` alon
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from enum import Enum
 from fractions import Fraction
@@ -177,6 +179,27 @@ def names_option(command: _Command) -> _Command:
         show_default=True,
         help="How states are spelled.",
     )(command)
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Within the block SIGTERM and SIGHUP leave it as Ctrl-C does: what was made is removed."""
+
+    def leave(number: int, _: object) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)  # one more must not disturb the removal
+        raise SystemExit(128 + number)
+
+    before = {
+        number: signal.signal(number, leave)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN  # as nohup has it
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def seed_option(command: _Command) -> _Command:

@@ -22,8 +22,9 @@ from lastack.cli.common import (
     spelled,
 )
 from lastack.tcp.states import ROWS, Row, State
-from lastack.view.machine import WORDS, machine_text
+from lastack.view.machine import machine_text
 from lastack.view.machine_svg import machine_svg
+from lastack.view.machine_words import CAUSES
 from lastack.view.state_texts import HEADINGS, about
 from lastack.view.wrap import wrapped
 
@@ -76,7 +77,7 @@ def states(
     else:
         show(out, _table(lang, names, ascii_only, out.width))
     if diagram == "text" or (diagram is None and state is None):
-        click.echo(machine_text(ascii_only=ascii_only, names=names), nl=False)
+        click.echo(machine_text(None, ascii_only, names, lang), nl=False)
 
 
 def _ways(state: State) -> tuple[list[Row], list[Row]]:
@@ -145,19 +146,19 @@ def _in_depth(state: State, lang: str, names: str, ascii_only: bool, width: int)
     ):
         body.add_row(words[heading], *(wrapped(t, room) for t in _typed(ascii_only, text)))
     arrow = "->" if ascii_only else "→"
-    body.add_row(words["ways_in"], _rows(ways_in, False, names, arrow, words["none"]))
-    body.add_row(words["ways_out"], _rows(ways_out, True, names, arrow, words["none"]))
+    body.add_row(words["ways_in"], _rows(ways_in, False, names, arrow, lang))
+    body.add_row(words["ways_out"], _rows(ways_out, True, names, arrow, lang))
     return Group(head, Padding(body, (1, 0, 0, 2)))
 
 
-def _rows(rows: list[Row], out: bool, names: str, arrow: str, none: str) -> Table | Text:
+def _rows(rows: list[Row], out: bool, names: str, arrow: str, lang: str) -> Table | Text:
     """Return the rows one below the other; those that share cause and section stand in one."""
     if not rows:
-        return Text(none)
+        return Text(HEADINGS[lang]["none"])
     joined: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         other = spelled(row.to if out else row.state, names)
-        joined.setdefault((WORDS[row.cause], row.section), []).append(other)
+        joined.setdefault((CAUSES[lang][row.cause], row.section), []).append(other)
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column()

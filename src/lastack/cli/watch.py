@@ -1,7 +1,7 @@
 """`lastack watch`: the kernel's own TCP sockets, live or once; and with `--kill`, their end."""
 
 import sys
-import time
+from dataclasses import asdict
 from importlib.util import find_spec
 from typing import NoReturn
 
@@ -15,6 +15,7 @@ from lastack.cli.common import (
     ascii_option,
     connection_record,
     console,
+    ended_by_signals,
     json_option,
     lang_option,
     names_option,
@@ -22,14 +23,12 @@ from lastack.cli.common import (
     show,
     spelled,
 )
-from lastack.observe.ages import age_of
 from lastack.observe.core.diag import KernelSocket
 from lastack.observe.kernel_info import connection_info, text_of
 from lastack.observe.sockets import destroy
 from lastack.observe.talkers import Choice, process_name, talkers
 from lastack.observe.watching import Look, Watching
 from lastack.tcp.states import State
-from lastack.units import SECOND
 from lastack.view.table import connections_table, count_states
 from lastack.view.watch import WORDS, counts_table, talkers_table
 from lastack.view.why import missing_words
@@ -85,7 +84,7 @@ def watch(
         _kill(choice, yes, lang)
         return
     if once or as_json:
-        with Watching(events=not once) as watching:
+        with ended_by_signals(), Watching(events=not once) as watching:
             while True:
                 look = watching.look()
                 if as_json:
@@ -95,18 +94,20 @@ def watch(
                 if once:
                     return
                 sys.stdout.flush()
-                time.sleep(interval / SECOND)
+                watching.listen(interval)
     if find_spec("textual") is None:
         raise click.ClickException(
             "the live view needs textual: pip install 'lastack[tui]'; --once works without it"
         )
     from lastack.cli.watch_live import WatchApp
 
-    with Watching() as watching:
+    with ended_by_signals(), Watching() as watching:
         app = WatchApp(watching, choice, interval, names, ascii_only, lang)
         app.run()
         with app.looking:  # a look may be under way yet
             pass
+    if app.return_code:
+        raise SystemExit(app.return_code)
 
 
 def _print(
@@ -124,14 +125,14 @@ def _print(
     show(out, counts_table(count_states(infos), names, ascii_only=ascii_only))
     show(out, talkers_table(talkers(chosen, look, watching), 5, lang, ascii_only))
     show(out, connections_table(infos, names, most, ascii_only))
-    if missing := missing_words(watching.sources, lang):
+    if missing := missing_words(watching.sources, watching.heard, lang):
         show(out, Text(f"{words['not_seen']}: {'; '.join(missing)}", style="dim"))
 
 
 def _print_json(look: Look, watching: Watching, choice: Choice, names: str) -> None:
     chosen = choice.of(look)
     for each in chosen:
-        age = age_of(each)
+        age = watching.age_of(each, look.time)
         print_json(
             "socket",
             name=spelled(each.state, names),
@@ -140,6 +141,7 @@ def _print_json(look: Look, watching: Watching, choice: Choice, names: str) -> N
             age_exact=age and age.exact,
             inode=each.inode,
             uid=each.uid,
+            cgroup=watching.cgroups.path_of(each.cgroup),
             process=process_name(each, look, watching),
             holders=[
                 {"pid": h.pid, "name": h.name, "command": h.command, "descriptors": h.descriptors}
@@ -160,6 +162,7 @@ def _print_json(look: Look, watching: Watching, choice: Choice, names: str) -> N
             for kind, found in talkers(chosen, look, watching).items()
         },
         sources={each.name: each.missing for each in watching.sources},
+        heard=asdict(watching.heard),
     )
 
 

@@ -1,5 +1,7 @@
 """The live view of `lastack watch`: counts over time, the machine, who talks, and each socket."""
 
+import asyncio
+import signal
 import threading
 from collections import Counter
 from typing import Any, ClassVar, Final
@@ -11,22 +13,22 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import ContentSwitcher, DataTable, Footer, Input, Static
 
-from lastack.observe.ages import age_of
 from lastack.observe.core.diag import KernelSocket
 from lastack.observe.kernel_info import connection_info, text_of
 from lastack.observe.talkers import Choice, choice_of, process_name, talkers
-from lastack.observe.watching import Look, Watching
+from lastack.observe.watching import LISTENING, Look, Watching
 from lastack.tcp.states import State
 from lastack.units import SECOND
 from lastack.view.ladder import fitted
 from lastack.view.machine import machine_text, state_label
+from lastack.view.tcb import said
 from lastack.view.watch import WORDS, counts_table, socket_rows, talkers_table
 from lastack.view.why import missing_words, span
 
 MOST_ROWS: Final = 400
 """So many sockets are listed; a filter finds the others."""
 _REMEMBERED: Final = 240
-_COLUMNS: Final = ("State", "Process", "Local", "Remote", "Recv-Q", "Send-Q", "For", "Timer")
+_COLUMNS: Final = ("state", "by", "local", "remote", "recv_q", "send_q", "for", "timer")
 
 
 class WatchApp(App[None]):  # type: ignore[misc, unused-ignore]
@@ -106,11 +108,23 @@ class WatchApp(App[None]):  # type: ignore[misc, unused-ignore]
 
     def on_mount(self) -> None:
         """Look at once, and then after every interval."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self.exit, None, 128 + number)
         table = self.query_one(DataTable)
         for name in _COLUMNS:
-            table.add_column(name, key=name)
+            table.add_column(self.words[name], key=name)
+        self.set_interval(LISTENING / SECOND, self.hear)
         self.set_interval(self.interval / SECOND, self.begin_look)
         self.begin_look()
+
+    def hear(self) -> None:
+        """Hear the event sources before the kernel has no room for more; a look does so, too."""
+        if self.looking.acquire(blocking=False):
+            try:
+                self.watching.hear()
+            finally:
+                self.looking.release()
 
     def begin_look(self) -> None:
         """Begin a look, unless one is under way or the view stands still."""
@@ -145,7 +159,7 @@ class WatchApp(App[None]):  # type: ignore[misc, unused-ignore]
         elif page == "list":
             self._show_list(chosen)
         elif page == "diagram":
-            text = machine_text(counts, self.ascii_only, self.names)
+            text = machine_text(counts, self.ascii_only, self.names, self.language)
             self.query_one("#picture", Static).update(Text(text))
         else:
             self._show_socket(chosen)
@@ -155,12 +169,12 @@ class WatchApp(App[None]):  # type: ignore[misc, unused-ignore]
             "lastack watch",
             self.words["total_one" if count == 1 else "total"].format(count=f"{count:,}"),
         ]
-        if self.watching.ended:
-            parts.append(self.words["ended"].format(count=f"{self.watching.ended:,}"))
+        if self.watching.heard.ended:
+            parts.append(self.words["ended"].format(count=f"{self.watching.heard.ended:,}"))
         if self.paused:
             parts.append(self.words["paused"])
         self.query_one("#title", Static).update(Text("   ".join(parts), no_wrap=True))
-        missing = missing_words(self.watching.sources, self.language)
+        missing = missing_words(self.watching.sources, self.watching.heard, self.language)
         text = f"{self.words['not_seen']}: {'; '.join(missing)}" if missing else ""
         self.query_one("#missing", Static).update(Text(text))
 
@@ -190,9 +204,12 @@ class WatchApp(App[None]):  # type: ignore[misc, unused-ignore]
 
     def _row(self, each: KernelSocket) -> list[Text]:
         assert self.look is not None
-        age = age_of(each)
+        age = self.watching.age_of(each, self.look.time)
         info = connection_info(each)
-        timer = ", ".join(f"{n} {span(left, self.language)}" for n, left in info.timers.items())
+        timer = ", ".join(
+            f"{said(name, self.language)} {span(left, self.language)}"
+            for name, left in info.timers.items()
+        )
         bound = "" if age is None or age.exact else ">=" if self.ascii_only else "≥"
         return [
             Text(state_label(each.state, self.names)),
@@ -216,8 +233,9 @@ class WatchApp(App[None]):  # type: ignore[misc, unused-ignore]
         holders = self.look.holders.of(found.inode)
         if holders:
             who += "  " + holders[0].command
-        info, age = connection_info(found), age_of(found)
-        rows = socket_rows(info, who, age, self.names, self.language, self.ascii_only)
+        info, age = connection_info(found), self.watching.age_of(found, self.look.time)
+        group = self.watching.cgroups.path_of(found.cgroup)
+        rows = socket_rows(info, who, group, age, self.names, self.language, self.ascii_only)
         half = (len(rows) + 1) // 2 if self.size.width >= 110 else len(rows)
         for place in range(half):
             row = [Text(rows[place][0], style="bold"), Text(rows[place][1])]

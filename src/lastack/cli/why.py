@@ -1,6 +1,5 @@
 """`lastack why STATE`: who holds the kernel's sockets in a state, since when, and who must act."""
 
-import time
 from dataclasses import asdict
 
 import click
@@ -10,6 +9,7 @@ from lastack.cli.common import (
     TIME,
     ascii_option,
     console,
+    ended_by_signals,
     json_option,
     lang_option,
     names_option,
@@ -19,12 +19,11 @@ from lastack.cli.common import (
 from lastack.observe.findings import Finding, finding_of
 from lastack.observe.watching import Watching
 from lastack.tcp.states import State
-from lastack.units import MS, SECOND
+from lastack.units import SECOND
 from lastack.view.state_texts import about
 from lastack.view.why import why_lines
 
 _BY_EVENTS = (State.TIME_WAIT,)
-_STEP = 100 * MS
 
 
 @click.command()
@@ -54,13 +53,10 @@ def why(
     """
     if span is None:
         span = SECOND if state in _BY_EVENTS else 0
-    with Watching(events=span > 0) as watching:
-        until = time.monotonic_ns() + span
+    with ended_by_signals(), Watching(events=span > 0) as watching:
         if span:
             watching.look()
-        while time.monotonic_ns() < until:
-            time.sleep(_STEP / SECOND)
-            watching.hear()
+            watching.listen(span)
         found = finding_of(state, watching.look(), watching)
     if as_json:
         _print_json(found, lang, names)
@@ -76,6 +72,7 @@ def _print_json(found: Finding, lang: str, names: str) -> None:
         age = record[name]
         record[name] = age and {"time_ns": age.time, "exact": age.exact, "by": age.by}
     record["peers"] = [{"peer": peer, "count": count} for peer, count in found.peers]
+    record["cgroups"] = [{"cgroup": path, "count": count} for path, count in found.cgroups]
     for name in ("next_timer", "last_timer"):
         record[f"{name}_ns"] = record.pop(name)
     for each in record["destinations"]:

@@ -35,7 +35,8 @@ def age_of(found: KernelSocket, fin_timeout: int = TIME_WAIT_LENGTH) -> Age | No
     state, left = found.state, found.expires * MS
     if found.timer == _TIME_WAIT:
         whole = TIME_WAIT_LENGTH if state is State.TIME_WAIT else fin_timeout
-        return Age(max(whole - left, 0), True, "timer")
+        # In FIN-WAIT-2 the timer began when the last process let go, maybe later than the state.
+        return Age(max(whole - left, 0), state is State.TIME_WAIT, "timer")
     if state is State.SYN_RECEIVED and not found.info:
         # The SYN-ACK is sent again after 1 s, 2 s, 4 s ...
         waits = (1 << min(found.retransmits, 16)) * _FIRST_TIMEOUT

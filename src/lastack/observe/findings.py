@@ -4,14 +4,14 @@ Data alone; `view.why` has the words.
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from lastack.observe.ages import TIME_WAIT_LENGTH, Age, age_of
+from lastack.observe.ages import TIME_WAIT_LENGTH, Age
 from lastack.observe.core.diag import KernelSocket
 from lastack.observe.counters import port_range, setting
 from lastack.observe.kernel_info import text_of
-from lastack.observe.watching import Look, Source, Watching, key_of
+from lastack.observe.watching import Heard, Look, Source, Watching
 from lastack.tcp.states import State
 from lastack.units import SECOND
 
@@ -108,12 +108,17 @@ class Finding:
     counters: dict[str, int] = field(default_factory=dict)
     settings: dict[str, int] = field(default_factory=dict)
     sources: list[Source] = field(default_factory=list)
+    heard: Heard = field(default_factory=Heard)
+    cgroups: list[tuple[str, int]] = field(default_factory=list)
 
 
 def finding_of(state: State, look: Look, watching: Watching) -> Finding:
     """Return what a look and the memory of earlier ones tell of a state."""
     chosen = [each for each in look.sockets if each.state is state]
     found = Finding(state, len(chosen), sources=list(watching.sources))
+    found.heard = replace(watching.heard)
+    groups = Counter(watching.cgroups.path_of(each.cgroup) for each in chosen)
+    found.cgroups = [each for each in groups.most_common() if each[0]]
     _holders(found, chosen, look, watching)
     _ages(found, chosen, watching, look.time)
     ports = {each.local_port for each in look.sockets if each.state is State.LISTEN}
@@ -173,10 +178,7 @@ def _holders(found: Finding, chosen: list[KernelSocket], look: Look, watching: W
 def _ages(found: Finding, chosen: list[KernelSocket], watching: Watching, now: int) -> None:
     ages = []
     for each in chosen:
-        age = age_of(each, setting("tcp_fin_timeout", 60) * SECOND)
-        seen = watching.entered.get(key_of(each))
-        if seen is not None and seen[0] is each.state:
-            age = Age(now - seen[1], True, "event")
+        age = watching.age_of(each, now)
         if age is not None:
             ages.append(age)
     if ages:

@@ -1,4 +1,4 @@
-"""Who holds which socket: /proc's open files, inode by inode, and the cgroup where that is all.
+"""Who holds which socket: /proc's open files, inode by inode, and the control groups.
 
 Without privilege only one's own processes can be seen; `Holders.unseen` counts the others.
 """
@@ -75,9 +75,16 @@ class Holders:
             mine.descriptors.append(int(name))
 
 
-def running(thread: int) -> tuple[int, str, str] | None:
-    """Return (pid, name, command) of the process of a thread; None when it has ended."""
-    for line in _text(f"/proc/{thread}", "status").splitlines():
+def running(thread: int, name: str) -> tuple[int, str, str] | None:
+    """Return (pid, name, command) of the process of a thread of that name.
+
+    None when it has ended, or when the thread of this number bears another name: in a container
+    the numbers of the kernel's own are those of others.
+    """
+    place = f"/proc/{thread}"
+    if _text(place, "comm") != name:
+        return None
+    for line in _text(place, "status").splitlines():
         if line.startswith("Tgid:"):
             pid = int(line.split()[1])
             return pid, _text(f"/proc/{pid}", "comm"), _command(f"/proc/{pid}")
@@ -106,12 +113,39 @@ def _command(place: str) -> str:
     return " ".join(_text(place, "cmdline").split("\0")).strip()
 
 
-def cgroups(root: str = "/sys/fs/cgroup") -> dict[int, str]:
-    """Return the cgroups' paths by their number (the inode of their folder), {} where unmounted."""
-    found: dict[int, str] = {}
-    for folder, names, _ in os.walk(root):
-        try:
-            found[os.stat(folder).st_ino] = folder[len(root) :] or "/"
-        except OSError:
-            names.clear()
-    return found
+class Cgroups:
+    """The control groups by the numbers that sockets carry, looked up again when one is new.
+
+    Without cgroup2, or where a group lies outside of what this container sees, its path is "".
+    """
+
+    def __init__(self, mounts: str = "/proc/self/mountinfo") -> None:
+        self._root = _cgroup2(mounts)
+        self._paths: dict[int, str] = {0: ""}
+
+    def path_of(self, number: int) -> str:
+        """Return the path of a group, from the root of the tree: `/system.slice/cron.service`."""
+        if number not in self._paths:
+            self._walk()
+            self._paths.setdefault(number, "")  # it has gone: no need to look for it again
+        return self._paths[number]
+
+    def _walk(self) -> None:
+        for folder, names, _ in os.walk(self._root) if self._root else ():
+            try:
+                self._paths[os.stat(folder).st_ino] = folder[len(self._root) :] or "/"
+            except OSError:
+                names.clear()
+
+
+def _cgroup2(mounts: str) -> str:
+    """Return where the one tree of control groups is mounted; "" for nowhere."""
+    try:
+        with open(mounts, encoding="utf-8", errors="replace") as file:
+            for line in file:
+                before, _, after = line.partition(" - ")
+                if after.startswith("cgroup2 "):
+                    return before.split()[4]
+    except OSError:
+        pass
+    return ""

@@ -27,6 +27,8 @@ _GROUPS: Final = (1, 3)
 _NEW_SYN_RECV: Final = 12
 _BOUND: Final = 13
 _BUFFER: Final = 1 << 18
+_NOTICES: Final = 1 << 23
+"""So many octets of notices the kernel may keep until they are read, if it lets us say so."""
 
 _MESSAGE: Final = struct.Struct("=IHHII")
 _REQUEST_BODY: Final = struct.Struct("=BBBxI")
@@ -95,6 +97,13 @@ def destroy(found: KernelSocket) -> None:
         raise error_for(-code, "the connection was not destroyed")
 
 
+def _enlarge(listening: socket.socket) -> None:
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, 33, _NOTICES)  # SO_RCVBUFFORCE
+    except PermissionError:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _NOTICES)
+
+
 class Destroyed:
     """The sockets that end, as they end; iterate what has come. A context manager.
 
@@ -112,6 +121,7 @@ class Destroyed:
             _NETLINK_SOCK_DIAG,
         )
         try:
+            _enlarge(self._socket)
             self._socket.bind((0, 0))
             for group in _GROUPS:
                 self._socket.setsockopt(270, 1, group)  # NETLINK_ADD_MEMBERSHIP

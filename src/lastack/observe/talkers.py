@@ -1,4 +1,4 @@
-"""Which sockets are meant, and who has most of them: by process, by peer, by listener."""
+"""Which sockets are meant, and who has most: by process, control group, peer, listener."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -10,7 +10,7 @@ from lastack.tcp.states import State, state_named
 from lastack.wire.address import pack_address
 
 _AFTER_A_FIN: Final = (State.CLOSE_WAIT, State.LAST_ACK, State.CLOSING)
-KINDS: Final = ("process", "peer", "listener")
+KINDS: Final = ("process", "cgroup", "peer", "listener")
 
 
 @dataclass
@@ -89,7 +89,10 @@ def talkers(chosen: list[KernelSocket], look: Look, watching: Watching) -> dict[
         # The kernel counts the peer's FIN and our SYN as octets, too.
         received = values.get("bytes_received", 0) - (each.state in _AFTER_A_FIN)
         moved = max(received, 0), max(values.get("bytes_acked", 0) - 1, 0)
-        names = {"process": process_name(each, look, watching)}
+        names = {
+            "process": process_name(each, look, watching),
+            "cgroup": watching.cgroups.path_of(each.cgroup),
+        }
         if each.state is not State.LISTEN:
             port = 0 if each.local_port in listened else each.remote_port
             names["peer"] = text_of(each.remote, port).removesuffix(":*")
@@ -109,10 +112,16 @@ def talkers(chosen: list[KernelSocket], look: Look, watching: Watching) -> dict[
 
 
 def process_name(each: KernelSocket, look: Look, watching: Watching) -> str:
-    """Return `name[pid]` of who holds a socket, in brackets of who did; "" where unknown."""
+    """Return `name[pid]` of who holds a socket; "" where unknown.
+
+    Of who held or closed it, or of its control group alone, the name is in brackets.
+    """
     holders = look.holders.of(each.inode)
     if holders:
         more = f" +{len(holders) - 1}" if len(holders) > 1 else ""
         return f"{holders[0].name}[{holders[0].pid}]{more}"
     owner = None if each.inode else watching.owner_of(each)
-    return f"({owner.name}[{owner.pid}])" if owner is not None else ""
+    if owner is not None:
+        return f"({owner.name}[{owner.pid}])"
+    group = watching.cgroups.path_of(each.cgroup).rpartition("/")[2]
+    return f"({group})" if group else ""

@@ -8,7 +8,8 @@ import errno
 import os
 import re
 from collections.abc import Iterator
-from ipaddress import ip_address
+from contextlib import suppress
+from socket import AF_INET, AF_INET6, inet_pton
 from typing import Final, NamedTuple
 
 from lastack.errors import error_for
@@ -17,7 +18,7 @@ from lastack.tcp.states import State
 
 PLACES: Final = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")
 """Where tracefs is mounted, if it is."""
-_EVENT: Final = "events/sock/inet_sock_set_state/enable"
+_EVENT: Final = "events/sock/inet_sock_set_state"
 _PREFIX: Final = "lastack-"
 _BUFFER: Final = 1 << 16
 _NAMES: Final = (
@@ -26,8 +27,10 @@ _NAMES: Final = (
     "TCP_NEW_SYN_RECV",
 )  # fmt: skip
 _STATES: Final = dict(zip(_NAMES, KERNEL_STATES))
+_OVERRUN: Final = re.compile(r"^overrun: (\d+)$", re.MULTILINE)
 _LINE: Final = re.compile(
-    r"\s*(?P<name>.+)-(?P<pid>\d+)\s+\[\d+\]\s+(?P<flags>\S+)\s+(?P<time>[\d.]+): "
+    r"\s*(?P<name>.+)-(?P<thread>\d+)\s+(?:\(\s*(?P<process>[-\d]+)\)\s+)?"
+    r"\[\d+\]\s+(?P<flags>\S+)\s+(?P<time>[\d.]+): "
     r"inet_sock_set_state: family=(?P<family>\S+) protocol=IPPROTO_TCP "
     r"sport=(?P<sport>\d+) dport=(?P<dport>\d+) saddr=(?P<saddr>\S+) daddr=(?P<daddr>\S+) "
     r"saddrv6=(?P<saddrv6>\S+) daddrv6=(?P<daddrv6>\S+) "
@@ -41,11 +44,12 @@ Key = tuple[bytes, int, bytes, int]
 class StateChange(NamedTuple):
     """One change: `time` in nanoseconds of the monotonic clock, `thread` the one that ran.
 
-    `called` tells whether it was in the thread's own call; otherwise an interrupt only happened to
-    meet that thread.
+    `process` is the thread's, 0 where the kernel does not know. `called` tells whether it was in
+    the thread's own call; otherwise an interrupt only happened to meet that thread.
     """
 
     time: int
+    process: int
     thread: int
     name: str
     called: bool
@@ -59,13 +63,16 @@ def change_of(line: str) -> StateChange | None:
     found = _LINE.match(line)
     if found is None or found["old"] not in _STATES or found["new"] not in _STATES:
         return None
-    suffix = "v6" if found["family"] == "AF_INET6" else ""
-    local = ip_address(found[f"saddr{suffix}"]).packed
-    remote = ip_address(found[f"daddr{suffix}"]).packed
+    if found["family"] == "AF_INET6":
+        local, remote = inet_pton(AF_INET6, found["saddrv6"]), inet_pton(AF_INET6, found["daddrv6"])
+    else:
+        local, remote = inet_pton(AF_INET, found["saddr"]), inet_pton(AF_INET, found["daddr"])
+    process = found["process"] or ""
     seconds, _, fraction = found["time"].partition(".")
     return StateChange(
         int(seconds) * 1_000_000_000 + int(fraction.ljust(9, "0")[:9]),
-        int(found["pid"]),
+        int(process) if process.isdecimal() else 0,
+        int(found["thread"]),
         found["name"].strip(),
         found["flags"][2:3] == ".",
         (local, int(found["sport"]), remote, int(found["dport"])),
@@ -77,10 +84,13 @@ def change_of(line: str) -> StateChange | None:
 class Tracing:
     """The changes of state as they happen; iterate what has come. A context manager.
 
-    Raises OSError: ENOENT where tracefs is not mounted or the kernel has no such tracepoint, EPERM
-    or EACCES without privilege. However the block is left, the instance is removed; those that a
-    killed process has left behind are removed by the next.
+    Raises OSError: ENOENT where tracefs is not mounted, EOPNOTSUPP where the kernel has no such
+    tracepoint, EPERM, EACCES or EROFS where it may not be used. However the block is left, the
+    instance is removed; those that a killed process has left behind are removed by the next.
+    `seen` counts the changes that were read.
     """
+
+    seen: int
 
     def __init__(self, places: tuple[str, ...] = PLACES) -> None:
         root = next((each for each in places if os.path.exists(f"{each}/instances")), None)
@@ -88,17 +98,23 @@ class Tracing:
             if os.geteuid() and any(os.path.isdir(each) for each in places):
                 raise error_for(errno.EACCES, "tracefs")  # not to be looked into
             raise error_for(errno.ENOENT, "tracefs is not mounted")
+        if not os.path.exists(f"{root}/{_EVENT}"):
+            raise error_for(errno.EOPNOTSUPP, "sock:inet_sock_set_state")
         _sweep(f"{root}/instances")
         self.place = f"{root}/instances/{_PREFIX}{os.getpid()}-{id(self):x}"
         self._pipe = -1
         self._rest = b""
+        self.seen = 0
         os.mkdir(self.place)
         try:
-            self._write("trace_clock", "mono")
-            self._write(_EVENT, "1")
+            # From here on the kernel lets nobody remove it.
             self._pipe = os.open(
                 f"{self.place}/trace_pipe", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
             )
+            self._write("trace_clock", "mono")
+            with suppress(OSError):  # an older kernel names the thread alone
+                self._write("options/record-tgid", "1")
+            self._write(f"{_EVENT}/enable", "1")
         except BaseException:
             self.close()
             raise
@@ -128,7 +144,18 @@ class Tracing:
             for line in lines:
                 change = change_of(line.decode("utf-8", "replace"))
                 if change is not None:
+                    self.seen += 1
                     yield change
+
+    @property
+    def lost(self) -> int:
+        """How many changes were overwritten before they could be read."""
+        count = 0
+        for processor in os.scandir(f"{self.place}/per_cpu"):
+            with open(f"{processor.path}/stats", encoding="utf-8") as file:
+                overrun = _OVERRUN.search(file.read())
+            count += int(overrun[1]) if overrun else 0
+        return count
 
     def _write(self, name: str, value: str) -> None:
         with open(f"{self.place}/{name}", "w", encoding="utf-8") as file:
@@ -136,10 +163,8 @@ class Tracing:
 
 
 def _remove(place: str) -> None:
-    try:
+    with suppress(OSError):  # it is gone already, or somebody looks into it
         os.rmdir(place)
-    except OSError:
-        pass  # it is gone already, or somebody looks into it
 
 
 def _sweep(instances: str) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
+from rich.cells import cell_len
+
 LIGHT: Final = 0
 HEAVY: Final = 1
 DOUBLE: Final = 2
@@ -62,15 +64,14 @@ class Canvas:
         self._heads[points[-1]] = _direction(points[-2], points[-1])
 
     def write(self, x: int, y: int, words: str) -> None:
-        """Write words from x, y on; blanks at their ends take no place."""
-        start = len(words) - len(words.lstrip())
-        for i, letter in enumerate(words.rstrip()):
-            if i < start:
-                continue
-            place = (x + i, y)
-            if place in self._bits or place in self._letters or not 0 <= x + i < self.width:
-                raise ValueError(f"{words.strip()!r} has no room at {place}")
-            self._letters[place] = letter
+        """Write words from x, y on; blanks at their ends take no place, wide letters take two."""
+        x += len(words) - len(words.lstrip())
+        for letter in words.strip():
+            for place, part in zip(((x, y), (x + 1, y)), (letter, "")[: cell_len(letter)]):
+                if place in self._bits or place in self._letters or not 0 <= x < self.width:
+                    raise ValueError(f"{words.strip()!r} has no room at {place}")
+                self._letters[place] = part
+                x += 1
 
     def text(self, ascii_only: bool = False) -> str:
         """Return the drawing, lines ending where their ink ends."""

@@ -8,6 +8,8 @@ time-out: all lead to CLOSED) are summed up below, from the rest of the table.
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from rich.cells import cell_len, set_cell_size
+
 from lastack.tcp.states import LIFE, ROWS, Cause, Row, State, linux_name, transition
 from lastack.view.canvas import DOUBLE, HEAVY, LIGHT, Canvas
 from lastack.view.machine_layout import (
@@ -22,30 +24,8 @@ from lastack.view.machine_layout import (
     Box,
     Route,
 )
-
-WORDS: Final[dict[Cause, str]] = {
-    Cause.PASSIVE_OPEN: "passive OPEN",
-    Cause.ACTIVE_OPEN: "active OPEN",
-    Cause.CLOSE: "CLOSE",
-    Cause.ABORT: "ABORT",
-    Cause.SYN: "SYN",
-    Cause.SYN_ACK: "SYN, ACK",
-    Cause.ACK_OF_SYN: "ACK of SYN",
-    Cause.FIN: "FIN",
-    Cause.ACK_OF_FIN: "ACK of FIN",
-    Cause.RESET: "RST",
-    Cause.RESET_OF_PASSIVE: "RST, opened passively",
-    Cause.RESET_OF_REOPENED: "RST, reopened",
-    Cause.DATA_AFTER_CLOSE: "data for a user who has gone",
-    Cause.TIME_WAIT_OVER: "2MSL over",
-    Cause.RETRANSMISSIONS_EXHAUSTED: "R2 reached",
-    Cause.USER_TIMEOUT: "user timeout",
-    Cause.KEEPALIVE_FAILED: "keep-alive unanswered",
-    Cause.FIN_WAIT_2_OVER: "limit, user gone",
-    Cause.ICMP_HARD_ERROR: "ICMP hard error",
-    Cause.INTERNAL: "our own mistake",
-}
-"""What an arrow says for each cause."""
+from lastack.view.machine_words import CAUSES, PICTURE
+from lastack.view.wrap import wrapped
 
 
 class Arrow(NamedTuple):
@@ -55,12 +35,11 @@ class Arrow(NamedTuple):
     route: Route
     side: str
 
-    @property
-    def label(self) -> tuple[str, ...]:
-        """The parts of the label: cause, what is sent, section."""
-        parts = [WORDS[self.row.cause]]
+    def label(self, language: str = "en") -> tuple[str, ...]:
+        """Return the parts of the label: cause, what is sent, section."""
+        parts = [CAUSES[language][self.row.cause]]
         if self.route.sends:
-            parts.append(f"send {self.route.sends}")
+            parts.append(f"{PICTURE[language]['send']} {self.route.sends}")
         parts.append(f"§{self.row.section}")
         return tuple(parts)
 
@@ -117,8 +96,9 @@ def _touches(box: Box, point: tuple[int, int]) -> bool:
     return beside or above
 
 
-def ends() -> list[End]:
+def ends(language: str = "en") -> list[End]:
     """Return what leads to CLOSED suddenly: the rows of the table outside LIFE, by cause."""
+    said = PICTURE[language]
     by_cause: dict[Cause, list[Row]] = {}
     for row in ROWS[len(LIFE) :]:
         by_cause.setdefault(row.cause, []).append(row)
@@ -127,11 +107,11 @@ def ends() -> list[End]:
         states = {row.state for row in rows}
         missing = [state for state in State if state not in states and state != State.CLOSED]
         if not missing:
-            words = "every state"
+            words = said["every"]
         elif len(missing) <= 5:
-            words = "every state but " + ", ".join(map(str, missing))
+            words = said["every_but"].format(states=said[", "].join(map(str, missing)))
         else:
-            words = ", ".join(str(state) for state in State if state in states)
+            words = said[", "].join(str(state) for state in State if state in states)
         sections = list(dict.fromkeys(row.section.split()[0] for row in rows))
         found.append(End(cause, words, ", ".join(sections)))
     return found
@@ -146,7 +126,10 @@ _WEIGHTS: Final = {"client": HEAVY, "server": DOUBLE, "": LIGHT}
 
 
 def machine_text(
-    state_counts: Mapping[State, int] | None = None, ascii_only: bool = False, names: str = "rfc"
+    state_counts: Mapping[State, int] | None = None,
+    ascii_only: bool = False,
+    names: str = "rfc",
+    language: str = "en",
 ) -> str:
     """Return the picture as text of at most 100 columns, ending in a newline.
 
@@ -163,29 +146,26 @@ def machine_text(
         canvas.line(arrow.route.points, _WEIGHTS[arrow.side])
     for arrow in arrows():
         x, y = arrow.route.label
-        parts = arrow.label if arrow.route.lines else (" · ".join(arrow.label),)
-        for i, part in enumerate(parts):
-            canvas.write(x if arrow.route.align == "left" else x - len(part) + 1, y + i, part)
-    for i, (weight, words) in enumerate(
-        ((HEAVY, "a client's usual life"), (DOUBLE, "a server's"), (LIGHT, "the rest"))
-    ):
+        parts = arrow.label(language)
+        for i, part in enumerate(parts if arrow.route.lines else (" · ".join(parts),)):
+            left = x if arrow.route.align == "left" else x - cell_len(part) + 1
+            canvas.write(left, y + i, part)
+    said = PICTURE[language]
+    for i, (weight, key) in enumerate(((HEAVY, "client"), (DOUBLE, "server"), (LIGHT, "rest"))):
         canvas.line(((1, i + 1), (5, i + 1)), weight)
-        canvas.write(8, i + 1, words)
-    canvas.write(1, 5, "3.x: section of RFC 9293" if ascii_only else "§ section of RFC 9293")
-    text = canvas.text(ascii_only) + "\n\n" + "\n".join(_end_lines()) + "\n"
+        canvas.write(8, i + 1, said[key])
+    canvas.write(1, 5, said["section_ascii" if ascii_only else "section"])
+    text = canvas.text(ascii_only) + "\n\n" + "\n".join(_end_lines(language)) + "\n"
     return text.replace("(§", "(").replace("§", " ").replace("·", "/") if ascii_only else text
 
 
-def _end_lines() -> list[str]:
-    found = ends()
-    width = max(len(WORDS[end.cause]) for end in found)
-    lines = [" Sudden ends, all to CLOSED:"]
+def _end_lines(language: str) -> list[str]:
+    causes, found = CAUSES[language], ends(language)
+    width = max(cell_len(causes[end.cause]) for end in found)
+    lines = [f" {PICTURE[language]['ends']}"]
     for end in found:
-        head = f"   {WORDS[end.cause]:{width}}  "
-        words = f"{end.states}  (§{end.section})"
-        while len(head) + len(words) > WIDTH:
-            cut = words.rindex(" ", 0, WIDTH - len(head) + 1)
-            lines.append(head + words[:cut])
-            head, words = " " * len(head), words[cut + 1 :]
-        lines.append(head + words)
+        head = f"   {set_cell_size(causes[end.cause], width)}  "
+        for line in wrapped(f"{end.states}  (§{end.section})", WIDTH - cell_len(head)).split("\n"):
+            lines.append(head + line)
+            head = " " * cell_len(head)
     return lines

@@ -5,8 +5,9 @@ from html import escape
 from typing import Final
 
 from lastack.tcp.states import State
-from lastack.view.machine import WORDS, Arrow, arrows, ends, state_label
+from lastack.view.machine import Arrow, arrows, ends, state_label
 from lastack.view.machine_layout import BOX_HEIGHT, BOX_WIDTH, BOXES, HEIGHT, WIDTH, Box, Point
+from lastack.view.machine_words import CAUSES
 
 _CELL_X: Final = 9.0
 _CELL_Y: Final = 15.0
@@ -61,7 +62,7 @@ def machine_svg(state_counts: Mapping[State, int] | None = None, names: str = "r
     parts.append(_text(_MARGIN + 8, foot, "heading", "Sudden ends, all to CLOSED"))
     for i, end in enumerate(found):
         y = foot + (i + 1) * _LINE
-        parts.append(_text(_MARGIN + 8, y, "cause", WORDS[end.cause]))
+        parts.append(_text(_MARGIN + 8, y, "cause", CAUSES["en"][end.cause]))
         parts.append(
             f'<text x="{_MARGIN + 235:g}" y="{y:g}">{escape(end.states)} '
             f'<tspan class="section" dx="4">§{escape(end.section)}</tspan></text>'
@@ -152,7 +153,7 @@ def _label(arrow: Arrow) -> str:
     right = arrow.route.align == "right"
     x = _x(column) + (_CELL_X / 2 if right else -_CELL_X / 2)
     spans = []
-    for i, words in enumerate(arrow.label):
+    for i, words in enumerate(arrow.label()):
         kind = "cause" if i == 0 else "section" if words.startswith("§") else "sends"
         place = ' dx="7"' if i else ""
         if arrow.route.lines:

@@ -17,33 +17,90 @@ _RECEIVE: Final = (("RCV.NXT", "rcv_nxt"), ("RCV.UP", "rcv_up"))
 UNKNOWN: Final = "?"
 
 
-def tcb_rows(info: ConnectionInfo, names: str = "rfc") -> list[tuple[str, str]]:
+_CHINESE: Final = {
+    "state": "状态",
+    "local": "本地",
+    "remote": "对端",
+    "options": "选项",
+    "segments out, in": "报文段 发、收",
+    "octets out, in": "字节 发、收",
+    "retransmissions": "重传",
+    "timers": "定时器",
+    "none": "无",
+    "held by": "持有者",
+    "control group": "控制组",
+    "for": "历时",
+    "to accept": "待 accept",
+    "backlog": "队列上限",
+    "unread": "未读",
+    "unsent": "未发送",
+    "in flight": "在途",
+    "controller": "拥塞控制",
+    "retries, probes": "重试、探测",
+    "octets resent": "重发字节",
+    "min RTT": "最小 RTT",
+    "delivery rate": "交付速率",
+    "pacing rate": "调速速率",
+    "last data out": "上次发出数据",
+    "last data in": "上次收到数据",
+    "last ACK in": "上次收到 ACK",
+    "limited by peer": "受限于对端",
+    "limited by buffer": "受限于缓冲区",
+    "scale": "移位",
+    "{timer} in {left}": "{timer} {left}后",
+    "retransmit": "重传",
+    "keepalive": "保活",
+    "time wait": "TIME-WAIT",
+    "persist": "坚持",
+    "rack": "RACK",
+    "open": "正常",
+    "recovery": "恢复中",
+    "loss": "超时恢复",
+    "classic": "传统",
+    "accurate": "精确",
+}
+"""What is said in Chinese; what is missing here is a name and stays."""
+
+
+def said(words: str, language: str = "en") -> str:
+    """Return what a row, a timer or a value is called in `en` or `zh`."""
+    return _CHINESE.get(words, words) if language == "zh" else words
+
+
+def tcb_rows(
+    info: ConnectionInfo, names: str = "rfc", language: str = "en"
+) -> list[tuple[str, str]]:
     """Return (name, value) for everything known about a connection, in the order of the RFC.
 
     Sequence numbers are relative to the initial one of their side, in brackets absolute.
     """
+    none, scale = said("none", language), said("scale", language)
+    form = said("{timer} in {left}", language)
     rows = [("state", _state(info.state, names)), ("local", info.local), ("remote", info.remote)]
     rows += [(name, _relative(getattr(info, field), info.iss)) for name, field in _SEND]
-    rows.append(("SND.WND", _octets(info.snd_wnd, info.snd_scale)))
+    rows.append(("SND.WND", _octets(info.snd_wnd, info.snd_scale, scale)))
     rows.append(("SND.WL1", _relative(info.snd_wl1, info.irs)))
     rows.append(("SND.WL2", _relative(info.snd_wl2, info.iss)))
     rows.append(("ISS", _number(info.iss)))
     rows += [(name, _relative(getattr(info, field), info.irs)) for name, field in _RECEIVE]
-    rows.append(("RCV.WND", _octets(info.rcv_wnd, info.rcv_scale)))
+    rows.append(("RCV.WND", _octets(info.rcv_wnd, info.rcv_scale, scale)))
     rows.append(("IRS", _number(info.irs)))
     rows.append(("MSS", _number(info.mss)))
-    rows.append(("options", _options(info)))
+    rows.append(("options", _options(info, none)))
     rows.append(("SRTT, RTTVAR", _pair(_time(info.srtt), _time(info.rttvar))))
     rows.append(("RTO", _time(info.rto)))
-    rows.append(("cwnd, ssthresh", _pair(_number(info.cwnd), _threshold(info.ssthresh))))
+    rows.append(("cwnd, ssthresh", _pair(_number(info.cwnd), _threshold(info.ssthresh, none))))
     rows.append(
         ("segments out, in", _pair(_number(info.segments_sent), _number(info.segments_received)))
     )
     rows.append(("octets out, in", _pair(_number(info.bytes_sent), _number(info.bytes_received))))
     rows.append(("retransmissions", _number(info.retransmissions)))
-    timers = ", ".join(f"{name} in {duration(left)}" for name, left in info.timers.items())
-    rows.append(("timers", timers or "none"))
-    return [(name, value) for name, value in rows if value]
+    timers = ", ".join(
+        form.format(timer=said(name, language), left=duration(left))
+        for name, left in info.timers.items()
+    )
+    rows.append(("timers", timers or none))
+    return [(said(name, language), value) for name, value in rows if value]
 
 
 def tcb_table(
@@ -77,14 +134,14 @@ def _relative(value: int | None, base: int | None) -> str:
     return f"{value:,}" if base is None else f"{diff(value, base):,}  ({value})"
 
 
-def _octets(value: int | None, scale: int | None) -> str:
+def _octets(value: int | None, scale: int | None, word: str) -> str:
     if value is None:
         return ""
-    return f"{value:,}  (scale {scale})" if scale and scale > 0 else f"{value:,}"
+    return f"{value:,}  ({word} {scale})" if scale and scale > 0 else f"{value:,}"
 
 
-def _threshold(value: int | None) -> str:
-    return "none" if value is not None and value >= 1 << 30 else _number(value)
+def _threshold(value: int | None, none: str) -> str:
+    return none if value is not None and value >= 1 << 30 else _number(value)
 
 
 def _time(value: int | None) -> str:
@@ -95,8 +152,8 @@ def _pair(a: str, b: str) -> str:
     return ", ".join((a or UNKNOWN, b or UNKNOWN)) if a or b else ""
 
 
-def _options(info: ConnectionInfo) -> str:
+def _options(info: ConnectionInfo, none: str) -> str:
     known = (("timestamps", info.timestamps), ("SACK", info.sack))
     if all(value is None for _, value in known):
         return ""
-    return ", ".join(name for name, value in known if value) or "none"
+    return ", ".join(name for name, value in known if value) or none

@@ -12,12 +12,13 @@ from lastack.observe.talkers import KINDS, Talker
 from lastack.tcp.info import ConnectionInfo
 from lastack.tcp.states import State, linux_name
 from lastack.view.ladder import duration
-from lastack.view.tcb import tcb_rows
+from lastack.view.tcb import said, tcb_rows
 from lastack.view.why import span
 
 WORDS: Final[dict[str, dict[str, str]]] = {
     "en": {
         "process": "By process",
+        "cgroup": "By control group",
         "peer": "By peer",
         "listener": "By listener",
         "sockets": "sockets",
@@ -45,9 +46,18 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "diagram": "Diagram",
         "talkers": "Talkers",
         "paused": "paused",
+        "state": "State",
+        "by": "Process",
+        "local": "Local",
+        "remote": "Remote",
+        "recv_q": "Recv-Q",
+        "send_q": "Send-Q",
+        "for": "For",
+        "timer": "Timer",
     },
     "zh": {
         "process": "按进程",
+        "cgroup": "按控制组",
         "peer": "按对端",
         "listener": "按监听者",
         "sockets": "套接字",
@@ -75,6 +85,14 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "diagram": "状态图",
         "talkers": "最活跃者",
         "paused": "已暂停",
+        "state": "状态",
+        "by": "进程",
+        "local": "本地",
+        "remote": "对端",
+        "recv_q": "接收队列",
+        "send_q": "发送队列",
+        "for": "历时",
+        "timer": "定时器",
     },
 }
 _BARS: Final = " ▁▂▃▄▅▆▇█"
@@ -129,23 +147,27 @@ def counts_table(
 def socket_rows(
     info: ConnectionInfo,
     held_by: str,
+    cgroup: str,
     age: Age | None,
     names: str = "rfc",
     language: str = "en",
     ascii_only: bool = False,
 ) -> list[tuple[str, str]]:
     """Return (name, value) of what the kernel tells of one socket, TCP_INFO and timers with it."""
-    rows = tcb_rows(info, names)
+    rows = tcb_rows(info, names, language)
     since = "" if age is None else span(age.time, language)
     bound = "" if age is None or age.exact else ">= " if ascii_only else "≥ "
-    rows[1:1] = [("held by", held_by), ("for", bound + since)]
+    own = [("held by", held_by), ("control group", cgroup), ("for", bound + since)]
     listening = info.state is State.LISTEN
     queues = ("to accept", "backlog") if listening else ("unread", "unsent")
-    rows += [(queues[0], _count(info.unread)), (queues[1], _count(info.unsent))]
+    more = [(queues[0], _count(info.unread)), (queues[1], _count(info.unsent))]
     if not listening:
-        rows += [
+        more += [
             ("in flight", _count(info.in_flight)),
-            ("controller", f"{info.controller or ''} {info.recovery or ''}".strip()),
+            (
+                "controller",
+                f"{info.controller or ''} {said(info.recovery or '', language)}".strip(),
+            ),
             ("retries, probes", f"{info.retries or 0}, {info.probes or 0}"),
             ("octets resent", _count(info.bytes_resent)),
             ("min RTT", _since(info.min_rtt)),
@@ -156,8 +178,10 @@ def socket_rows(
             ("last ACK in", _since(info.since_ack_received)),
             ("limited by peer", _since(info.limited_by_peer)),
             ("limited by buffer", _since(info.limited_by_buffer)),
-            ("ECN", info.ecn or ""),
+            ("ECN", said(info.ecn or "", language)),
         ]
+    rows[1:1] = [(said(name, language), value) for name, value in own]
+    rows += [(said(name, language), value) for name, value in more]
     return [(name, value) for name, value in rows if value]
 
 
@@ -184,6 +208,8 @@ def talkers_table(
     for key in ("sockets", "in", "out"):
         table.add_column(words[key], justify="right", no_wrap=True, min_width=7)
     for kind in kinds:
+        if kind == "cgroup" and all(each.name == "/" for each in found[kind]):
+            continue  # no groups have been made
         table.add_row(Text(words[kind], style="dim italic"))
         for each in found[kind][:most]:
             moved = octets(each.octets_in), octets(each.octets_out)

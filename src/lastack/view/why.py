@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from lastack.observe.findings import Finding, Holding
-from lastack.observe.watching import Source
+from lastack.observe.watching import Heard, Source
 from lastack.tcp.states import State, linux_name
 from lastack.units import MINUTE, MS, SECOND
 from lastack.view.ladder import fitted
@@ -53,10 +53,14 @@ def ranges(numbers: list[int]) -> str:
     return ", ".join(parts) + (", …" if len(found) > _MOST else "")
 
 
-def missing_words(sources: list[Source], language: str = "en") -> list[str]:
-    """Return a sentence for each source that cannot be had, saying what cannot be seen so."""
+def missing_words(sources: list[Source], heard: Heard, language: str = "en") -> list[str]:
+    """Return a sentence for all that cannot be seen: for want of a source, or as it was lost."""
     words = WORDS[language]
-    return [words[f"{each.name}_{each.missing}"] for each in sources if each.missing]
+    found = [words[f"{each.name}_{each.missing}"] for each in sources if each.missing]
+    for key, count in (("changes_lost", heard.changes_lost), ("ended_lost", heard.ended_lost)):
+        if count:
+            found.append(words[key].format(count=f"{count:,}"))
+    return found
 
 
 class _Why:
@@ -103,6 +107,7 @@ def why_lines(
     why.lines += _head(name, said.meaning, said.section.split(",")[0], width, ascii_only)
     if found.count:
         _who(why)
+        _cgroups(why)
         _peers(why)
         _queues(why)
         _age_basis(why)
@@ -119,7 +124,10 @@ def why_lines(
     why.say(_sentence(actor, language), why.words["actor"])
     why.say(_sentence(said.ends, language), why.words["ends"])
     why.say(said.many, why.words["look"])
-    missing = missing_words(found.sources, language)
+    if found.heard.changes or found.heard.ended:
+        heard = found.heard
+        why.say(why.word("heard", changes=heard.changes, ended=heard.ended), style="dim")
+    missing = missing_words(found.sources, found.heard, language)
     if missing:
         why.say("; ".join(missing) + ".", why.words["not_seen"], "dim")
     return why.lines
@@ -182,6 +190,13 @@ def _peers(why: _Why) -> None:
     if len(found.peers) > _MOST:
         parts.append(why.word("more_peers", count=len(found.peers) - _MOST))
     why.say(" · ".join(parts))
+
+
+def _cgroups(why: _Why) -> None:
+    groups = why.found.cgroups
+    if any(path != "/" for path, _ in groups):
+        shown = ", ".join(f"{path} ×{count:,}" for path, count in groups[:_MOST])
+        why.say(why.words["cgroups"].format(groups=shown + (", …" if groups[_MOST:] else "")))
 
 
 def _queues(why: _Why) -> None:
