@@ -3,12 +3,14 @@
 import gzip
 import json
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
+from tests.observe.scenarios import SCENES
 from tests.observe.worlds import Tapped, chance_world
 
 from lastack.cli.read_stream import for_the_eye
@@ -18,7 +20,7 @@ from lastack.observe.core.ends import states_in
 from lastack.observe.many import Question, summarize
 from lastack.observe.summary import Wanted
 from lastack.sim.talk import Conversation
-from lastack.units import SECOND
+from lastack.units import MS, SECOND
 from lastack.wire.capture import CaptureWriter
 
 TESTS = Path(__file__).parents[1]
@@ -57,7 +59,7 @@ def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_summary_comes_first_then_the_connections(capture: Path) -> None:
     """Counts, verdicts, endpoints; nothing wider than a hundred columns."""
     text = said(str(capture))
-    assert "1 connections" in text.splitlines()[0]
+    assert "1 connection," in text.splitlines()[0]
     assert "complete" in text and "10.0.0.1:" in text and "TIME-WAIT" in text
     assert max(map(cell_len, text.splitlines())) <= 100
     assert said(str(capture), "--ascii").isascii()
@@ -85,7 +87,7 @@ def test_a_cut_capture_gives_what_it_holds_a_line_and_exit_code_1(
         path.write_bytes(held)
         done = run(str(path))
         assert done.returncode == 1
-        assert "1 connections" in done.stdout.decode()
+        assert "1 connection," in done.stdout.decode()
         assert len(done.stderr.decode().splitlines()) == 1
 
 
@@ -107,8 +109,61 @@ def test_a_folder_gives_its_captures_and_names_what_is_none(capture: Path, tmp_p
     done = run(str(tmp_path), "--jobs", "1")
     assert done.returncode == 0
     assert done.stderr.decode().count("\n") == 1 and "notes.txt" in done.stderr.decode()
-    assert done.stdout.decode().count("1 connections") == 2
+    assert done.stdout.decode().count("1 connection,") == 2
     assert run(str(tmp_path), "--jobs", "2").stdout == done.stdout
+
+
+def test_a_file_of_a_folder_that_may_not_be_read_is_named_with_the_reason(
+    capture: Path, tmp_path: Path
+) -> None:
+    """It may be a capture: exit code 1, as for a damaged one. What is something else is not."""
+    (tmp_path / "x.pcapng").write_bytes(capture.read_bytes())
+    (tmp_path / "closed.pcap").symlink_to("/proc/self/mem")
+    done = run(str(tmp_path))
+    assert done.returncode == 1 and "1 connection," in done.stdout.decode()
+    assert "closed.pcap cannot be read: " in done.stderr.decode()
+
+
+def test_connections_that_were_given_up_are_counted(tmp_path: Path) -> None:
+    """The summary has a line, JSON a number; what was seen of them counts."""
+    path = tmp_path / "flood.pcap"
+    with path.open("wb") as file:
+        writer = CaptureWriter(file)
+        for i in range(9000):
+            tcp = struct.pack("!HHIIBBHHH", 1000 + i, 80, 7, 0, 5 << 4, 2, 1000, 0, 0)
+            source = (0x0B000000 + i).to_bytes(4, "big")
+            head = struct.pack("!BBHHHBBH", 0x45, 0, 40, 1, 0, 64, 6, 0)
+            writer.write(head + source + b"\n\0\0\2" + tcp, i * MS // 10)
+        writer.flush()
+    text = said(str(path), "--most-open", "1000")
+    assert "9,000 connections" in text and "given up while open" in text
+    assert "SYN flood at 10.0.0.2:80: 9,000 handshakes" in text
+    found = lines_of(said(str(path), "--most-open", "1000", "--json"))
+    group, summary = found[-2:]
+    assert (group["type"], group["group"], group["count"]) == ("group", "SYN flood", 9000)
+    assert summary["evicted"] == sum(one.get("evicted") is True for one in found) > 0
+
+
+def test_what_to_look_at_is_said_with_a_place_and_an_example(tmp_path: Path) -> None:
+    """Broken rules with their section; what happened besides; Zeek's words above the ladder."""
+    path = tmp_path / "odd.pcap"
+    odd = SCENES["blind RST rejected"].play()
+    odd.forges(True, "F. 100:100(0) ack 1 win 500", wait=0)
+    odd.forges(True, "P. 200:205(5) ack 1 win 500")
+    path.write_bytes(odd.capture("right"))
+    text = said(str(path))
+    assert "look at  #1 blind reset rejected at 10.0.0.1:49152: " in text
+    assert "look at  #1 10.0.0.1:49152 sent text after its own FIN (RFC 9293 3.10.4)" in text
+    ladder, why = (said(str(path), option, "1") for option in ("--connection", "--why"))
+    for one in (ladder, why):
+        assert "Zeek: S2 ShADdrFa" in one and "A broke a rule: text after its own FIN" in one
+    found = lines_of(said(str(path), "--json"))
+    (broken,) = (one for one in found if one["type"] == "violation")
+    assert (broken["end"], broken["section"]) == ("a", "RFC 9293 3.10.4")
+    assert f"(RFC 9293 3.10.4): #{broken['packet']}" in why
+    assert found[0]["also"] == "blind reset rejected"
+    assert found[0]["broken_a"] == "text after fin (RFC 9293 3.10.4)" and not found[0]["broken_b"]
+    assert said(str(path), "--verdict", "blind-reset-rejected", "--csv").count("\n") == 2
 
 
 def lines_of(text: str) -> list[dict[str, object]]:
@@ -233,3 +288,5 @@ def test_one_capture_shared_out_gives_what_one_process_finds(tmp_path: Path) -> 
     assert one.teardowns == two.teardowns and one.packets == two.packets
     assert one.shown.connections() == two.shown.connections()
     assert one.resent.connections() == two.resent.connections()
+    assert one.troubles == two.troubles and one.examples == two.examples
+    assert (one.sent, one.sent_again) == (two.sent, two.sent_again)

@@ -19,7 +19,7 @@ from lastack.cli.common import (
 )
 from lastack.cli.main import FAILED
 from lastack.cli.read_data import Found, print_as_csv, print_as_json, write_as_parquet
-from lastack.cli.read_one import OneOptions, show_ladder, show_why
+from lastack.cli.read_one import OneOptions, complained, show_ladder, show_why
 from lastack.cli.read_stream import write_stream
 from lastack.cli.reading_bar import reading_bar
 from lastack.observe.captures import Capture, captures_in
@@ -141,8 +141,7 @@ def read(
     if not captures:
         raise click.UsageError("name a capture, or - for standard input")
     found, passed_over = captures_in(captures)
-    for file in passed_over:
-        click.echo(f"lastack: {WORDS[lang]['no_capture'].format(file=file)}", err=True)
+    code = max([_passed_over(file, why, lang) for file, why in passed_over], default=0)
     if not found:
         raise click.UsageError("there is no capture")
     question = Question(
@@ -152,20 +151,25 @@ def read(
         most_open,
     )
     look = OneOptions(svg, html, show_all, ascii_only, names, lang)
-    if connection or why or stream:
-        if len(found) > 1:
-            raise click.UsageError("--connection, --why and --stream go with one capture")
-        missing = False
-        if stream:
-            problem, missing = write_stream(found[0], stream, side, output, most_open, lang)
-        else:
-            shown = show_ladder if connection else show_why
-            problem = shown(found[0], connection or why or 0, most_open, look)
-        return max(complained(problem, found[0].name, lang), FAILED if missing else 0)
+    if (connection or why or stream) and len(found) > 1:
+        raise click.UsageError("--connection, --why and --stream go with one capture")
+    if stream:
+        return max(code, write_stream(found[0], stream, side, output, most_open, lang))
+    if connection or why:
+        shown = show_ladder if connection else show_why
+        problem = shown(found[0], connection or why or 0, most_open, look)
+        return max(code, complained(problem, found[0].name, lang))
     if as_json or as_csv or parquet:
         form = "json" if as_json else "csv" if as_csv else f"parquet {parquet}"
-        return _as_data(found, question, form, packets, jobs or cores(), lang)
-    return _print_summaries(found, question, jobs or cores(), look)
+        return max(code, _as_data(found, question, form, packets, jobs or cores(), lang))
+    return max(code, _print_summaries(found, question, jobs or cores(), look))
+
+
+def _passed_over(file: str, why: str, lang: str) -> int:
+    """Name a file of a folder that is no capture; return 1 where it may be one, but is closed."""
+    words = WORDS[lang]["unreadable" if why else "no_capture"]
+    click.echo(f"lastack: {words.format(file=file, why=why)}", err=True)
+    return FAILED if why else 0
 
 
 def _as_data(
@@ -216,12 +220,3 @@ def _print_summary(summary: Summary, look: OneOptions) -> None:
     if summary.matched and summary.shown.most:
         table = connections_table(summary, look.lang, look.ascii_only, look.names)
         show(out, table)
-
-
-def complained(problem: str, capture: str, lang: str) -> int:
-    """Say on stderr what is wrong with a capture; return the exit code for it."""
-    if not problem:
-        return 0
-    words = WORDS[lang]["problem"].format(problem=problem)
-    click.echo(f"lastack: {capture}: {words}", err=True)
-    return FAILED

@@ -5,12 +5,14 @@ from pathlib import Path
 import click
 
 from lastack.cli.common import console, show
+from lastack.cli.main import FAILED
 from lastack.observe.captures import Capture
-from lastack.observe.connection import Connection, connection_of
-from lastack.observe.second import Corrections, seek, segments
-from lastack.view.capture_words import EVIDENCE
+from lastack.observe.connection import connection_of
+from lastack.observe.core.flow import Flow
+from lastack.observe.second import Corrections, Sought, seek, segments
+from lastack.view.capture_words import EVIDENCE, WORDS
 from lastack.view.captures import in_ascii
-from lastack.view.flow_ladder import captured_ladder, head_line, ladder_page, why_lines
+from lastack.view.flow_ladder import captured_ladder, head_lines, ladder_page, why_lines
 from lastack.view.ladder_svg import ladder_svg
 
 _MOST_SHOWN = 120
@@ -31,48 +33,62 @@ class OneOptions:
         self.lang = lang
 
 
-def find(
-    capture: Capture, number: int, most_open: int, lang: str
-) -> tuple[Connection, Corrections, str]:
-    """Return a connection, what was corrected of it, and what is wrong with the capture.
+class One:
+    """A connection, what was corrected of it, what it broke, and what is wrong with the capture."""
 
-    Raises UsageError when there is no such connection.
-    """
+    def __init__(self, flow: Flow, capture: Capture, sought: Sought) -> None:
+        self.connection = connection_of(flow, capture.name, steps=True)
+        self.corrections = Corrections()
+        self.corrections.note(flow)
+        self.violations = sought.violations
+        self.problem = "" if sought.problem is None else str(sought.problem)
+
+
+def find(capture: Capture, number: int, most_open: int, lang: str) -> One:
+    """Return a connection. Raises UsageError when there is no such connection."""
     sought = seek(capture, number, most_open)
     if sought.flow is None:
         words = EVIDENCE[lang]["no_number"]
         raise click.UsageError(words.format(number=number, count=f"{sought.count:,}"))
-    found = connection_of(sought.flow, capture.name, steps=True)
-    corrections = Corrections()
-    corrections.note(sought.flow)
-    problem = "" if sought.problem is None else str(sought.problem)
-    return found, corrections, problem
+    return One(sought.flow, capture, sought)
 
 
 def show_ladder(capture: Capture, number: int, most_open: int, how: OneOptions) -> str:
     """Print the ladder of a connection; return what is wrong with the capture."""
     if not capture.again:
         raise click.UsageError(EVIDENCE[how.lang]["once"])
-    found, corrections, problem = find(capture, number, most_open, how.lang)
-    ladder = captured_ladder(found, segments(capture, corrections, number, most_open))
+    one = find(capture, number, most_open, how.lang)
+    seen = segments(capture, one.corrections, number, most_open)
+    ladder = captured_ladder(one.connection, seen, one.violations, how.lang)
     if not how.show_all:
         ladder = ladder.shortened(_MOST_SHOWN, EVIDENCE[how.lang]["gap"])
     if how.svg is not None:
         how.svg.write_text(ladder_svg(ladder), encoding="utf-8")
     if how.html is not None:
-        how.html.write_text(ladder_page(found, ladder, how.lang), encoding="utf-8")
+        page = ladder_page(one.connection, ladder, one.violations, how.lang)
+        how.html.write_text(page, encoding="utf-8")
     out = console()
-    head = head_line(found, how.lang)
-    show(out, in_ascii(head) if how.ascii_only else head)
+    for head in head_lines(one.connection, how.lang):
+        show(out, in_ascii(head) if how.ascii_only else head)
     for line in ladder.lines(min(out.width, 100), how.ascii_only, how.names):
         show(out, line)
-    return problem
+    return one.problem
 
 
 def show_why(capture: Capture, number: int, most_open: int, how: OneOptions) -> str:
     """Print every change of state of a connection; return what is wrong with the capture."""
-    found, _, problem = find(capture, number, most_open, how.lang)
+    one = find(capture, number, most_open, how.lang)
     out = console()
-    for line in (head_line(found, how.lang), *why_lines(found, how.lang)):
+    whys = why_lines(one.connection, one.violations, how.lang)
+    for line in (*head_lines(one.connection, how.lang), *whys):
         show(out, in_ascii(line) if how.ascii_only else line)
-    return problem
+    return one.problem
+
+
+def complained(problem: str, capture: str, lang: str) -> int:
+    """Say on stderr what is wrong with a capture; return the exit code for it."""
+    if not problem:
+        return 0
+    words = WORDS[lang]["problem"].format(problem=problem)
+    click.echo(f"lastack: {capture}: {words}", err=True)
+    return FAILED

@@ -8,6 +8,8 @@ from typing import BinaryIO
 
 import click
 
+from lastack.cli.main import FAILED
+from lastack.cli.read_one import complained
 from lastack.observe.captures import Capture
 from lastack.observe.second import seek
 from lastack.observe.streams import What, streams_of
@@ -16,10 +18,10 @@ from lastack.view.capture_words import EVIDENCE, STREAM
 
 def write_stream(
     capture: Capture, number: int, side: str, output: Path | None, most_open: int, lang: str
-) -> tuple[str, bool]:
+) -> int:
     """Write the stream of one side, or of both in the order of the capture.
 
-    Returns what is wrong with the capture, and whether octets are missing.
+    Returns the exit code: FAILED where the capture is damaged, or octets are missing.
     """
     words = STREAM[lang]
     if not capture.again:
@@ -28,17 +30,19 @@ def write_stream(
     if sought.flow is None:
         count = f"{sought.count:,}"
         raise click.UsageError(EVIDENCE[lang]["no_number"].format(number=number, count=count))
-    missing = False
+    code = 0
     with _opened(output) as (file, readable):
         for piece in streams_of(capture, number, sought, side, most_open):
             if piece.what is What.TEXT:
                 file.write(for_the_eye(piece.data) if readable else piece.data)
                 continue
-            missing = missing or piece.what in (What.GAP, What.MIDDLE)
+            if piece.what in (What.GAP, What.MIDDLE):
+                code = FAILED
             end, count, offset = piece.side.upper(), f"{piece.count:,}", f"{piece.offset:,}"
             line = words[piece.what].format(end=end, count=count, offset=offset)
             click.echo(f"lastack: {line}", err=True)
-    return "" if sought.problem is None else str(sought.problem), missing
+    problem = "" if sought.problem is None else str(sought.problem)
+    return max(code, complained(problem, capture.name, lang))
 
 
 def for_the_eye(data: bytes) -> bytes:

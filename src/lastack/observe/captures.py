@@ -37,20 +37,28 @@ class Capture:
         return all(os.path.isfile(file) for file in self.files)
 
 
-def captures_in(paths: Iterable[str]) -> tuple[list[Capture], list[str]]:
+def captures_in(paths: Iterable[str]) -> tuple[list[Capture], list[tuple[str, str]]]:
     """Return the captures that paths stand for, and the files in folders that are none.
+
+    With the latter stands why they could not be opened, "" for those that are something else.
 
     The files of a rotated series (their names differ in one number, their times follow one
     another) are one capture.
     """
     files: list[str] = []
-    passed_over: list[str] = []
+    passed_over: list[tuple[str, str]] = []
     for path in paths:
         if path == "-" or not Path(path).is_dir():
             files.append(path)
             continue
         for file in in_order([path]):
-            (files if _is_capture(file) else passed_over).append(file)
+            try:
+                if _is_capture(file):
+                    files.append(file)
+                else:
+                    passed_over.append((file, ""))
+            except OSError as error:
+                passed_over.append((file, error.strerror or str(error)))
     groups: list[list[str]] = []
     for file in files:
         if groups and _follows(groups[-1][-1], file):
@@ -61,14 +69,13 @@ def captures_in(paths: Iterable[str]) -> tuple[list[Capture], list[str]]:
 
 
 def _is_capture(path: str) -> bool:
+    file = open_capture(path)
     try:
-        file = open_capture(path)
-        try:
-            return file.read(4) in _MAGICS
-        finally:
-            file.close()
-    except (OSError, ValueError):
+        return file.read(4) in _MAGICS
+    except CaptureError:
         return False
+    finally:
+        file.close()
 
 
 def _follows(before: str, after: str) -> bool:

@@ -153,6 +153,8 @@ class Summary:
         self.matched = 0
         self.evicted = 0
         self.octets = 0
+        self.sent = 0
+        self.sent_again = 0
         self.first = 0
         self.last = 0
         self.skipped: Counter[str] = Counter()
@@ -183,6 +185,7 @@ class Summary:
             return
         self.matched += 1
         self.octets += flow.a.octets + flow.b.octets
+        self.sent += flow.a.packets + flow.b.packets
         self._opened[verdict.handshake] += 1
         self._ended[verdict.teardown] += 1
         self.groups.add(flow, verdict)
@@ -215,6 +218,8 @@ class Summary:
         self.matched += other.matched
         self.evicted += other.evicted
         self.octets += other.octets
+        self.sent += other.sent
+        self.sent_again += other.sent_again
         firsts = [one for one in (self.first, other.first) if one]
         self.first = min(firsts, default=0)
         self.last = max(self.last, other.last)
@@ -278,6 +283,7 @@ class Summary:
         resent = 0
         if flow.track_a.counts or flow.track_b.counts:
             resent = resent_by(flow.track_a) + resent_by(flow.track_b)
+            self.sent_again += resent
         record: Connection | None = None
         order = self._order(flow, resent)
         if self.shown.takes((order, number)):

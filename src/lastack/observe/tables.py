@@ -165,7 +165,7 @@ def group_row(capture: str, group: Group) -> Record:
     """Return a group as a record; the course of a backlog is a list of [time, how many]."""
     return {
         "capture": capture,
-        "kind": group.kind,
+        "group": group.kind,
         "place": group.place,
         "count": group.count,
         "since_ns": group.since,

@@ -1,5 +1,6 @@
 """A capture for the eye: what it amounts to, what to look at, and its connections as a table."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,16 +12,33 @@ from rich.table import Table
 from rich.text import Text
 
 from lastack.observe.connection import Connection
-from lastack.observe.summary import Summary, plain_word
+from lastack.observe.core.groups import (
+    CLOSE_WAIT_LEAK,
+    PORT_SCAN,
+    SYN_FLOOD,
+    Group,
+)
+from lastack.observe.summary import Summary
 from lastack.tcp.states import State, linux_name
 from lastack.units import MS, SECOND, US
-from lastack.view.capture_words import ADVICE, WORDS, verdict_word
+from lastack.view.capture_words import WORDS
 from lastack.view.ladder import ASCII_FORMS, CHANGE_STYLE, TROUBLE_STYLE
+from lastack.view.verdict_words import GROUPS, SKIPPED, advice_on, rule_words, verdict_word
 from lastack.view.wrap import wrapped
 
 _WIDTH: Final = 100
 _ENDS: Final = 27
 """Columns for an endpoint."""
+_MOST_KINDS: Final = 8
+_BLOCKS: Final = "▁▂▃▄▅▆▇█"
+_BLOCKS_WIDE: Final = 24
+_BETWEEN: Final = re.compile(" (?:at|to) ")
+_TOLD: Final = {
+    SYN_FLOOD: ("half open", "no answer"),
+    PORT_SCAN: ("refused", "no answer", "half open", "abandoned"),
+    CLOSE_WAIT_LEAK: ("stuck in close wait",),
+}
+"""Which kinds of trouble a group tells of."""
 _ABBREVIATIONS: Final[dict[State, str]] = {
     State.CLOSED: "CLOSED",
     State.LISTEN: "LISTEN",
@@ -94,30 +112,43 @@ def in_ascii(line: Text) -> Text:
 
 
 def summary_lines(summary: Summary, language: str = "en") -> Iterator[Text]:
-    """Yield what a person reads first: counts, the worst, what to look at, what was left out."""
+    """Yield what a person reads first: counts, what to look at, the worst, what was left out."""
     words = WORDS[language]
-    yield Text(
-        words["counts"].format(
-            packets=f"{summary.packets:,}",
-            segments=f"{summary.segments:,}",
-            connections=f"{summary.connections:,}",
-            octets=octets(summary.octets),
-            span=span(summary.last - summary.first),
-            begin=moment(summary.first),
-        )
-    )
+    counts = {
+        "packets": some("packets", summary.packets, language),
+        "segments": some("segments", summary.segments, language),
+        "connections": some("connections", summary.connections, language),
+    }
+    if summary.connections:
+        counts["octets"] = octets(summary.octets)
+        counts["span"] = span(summary.last - summary.first)
+        counts["begin"] = moment(summary.first)
+    yield Text(words["counts" if summary.connections else "nothing"].format(**counts))
     if summary.wanted:
         yield Text("  " + words["matched"].format(matched=f"{summary.matched:,}"))
-    for title, counts in (("handshake", summary.handshakes), ("teardown", summary.teardowns)):
-        if counts:
-            yield _titled(words[title], _counted(counts, language))
+    for title, found in (("handshake", summary.handshakes), ("teardown", summary.teardowns)):
+        if found:
+            yield _titled(words[title], _counted(found, language))
+    groups = summary.found()
+    for group in groups:
+        yield _titled(words["look"], group_line(group, summary.last, language), TROUBLE_STYLE)
+    yield from _troubles(summary, groups, language)
     yield from _worst(summary, language)
-    yield from _advice(summary, language)
     for why, count in summary.skipped.most_common():
-        yield _titled(words["skipped"], words["skipped_line"].format(count=f"{count:,}", why=why))
+        packets = some("packets", count, language)
+        line = words["skipped_line"].format(packets=packets, why=SKIPPED[language][why])
+        yield _titled(words["skipped"], line)
     if summary.evicted:
-        line = words["evicted"].format(count=f"{summary.evicted:,}")
+        line = words["evicted"].format(connections=some("connections", summary.evicted, language))
         yield _titled(words["skipped"], line, TROUBLE_STYLE)
+    if groups and summary.groups.given_way:
+        yield Text("  " + words["given_way"].format(count=f"{summary.groups.given_way:,}"))
+
+
+def some(name: str, count: int, language: str) -> str:
+    """Return so many packets, segments or connections: `1 packet`, `2 packets`."""
+    forms = WORDS[language][name].split("|")
+    return forms[0 if count == 1 else -1].format(f"{count:,}")
 
 
 def connections_table(
@@ -160,45 +191,84 @@ def _counted(counts: Counter[str], language: str) -> str:
     )
 
 
+def group_line(group: Group, end: int, language: str = "en") -> str:
+    """Return what a group is and what to do about it; `end` is when the capture ends."""
+    return GROUPS[language][group.kind].format(
+        place=WORDS[language]["place"].join(_BETWEEN.split(group.place)),
+        count=f"{group.count:,}",
+        peers=f"{group.peers:,}",
+        span=span(group.until - group.since),
+        age=span(max(end - group.since, 0)),
+        course=_course(group),
+    )
+
+
+def _course(group: Group) -> str:
+    """Return how many there were over time, as a row of blocks."""
+    if not group.over_time:
+        return ""
+    width, high = group.until - group.since, []
+    for i in range(_BLOCKS_WIDE):
+        begin = group.since + width * i // _BLOCKS_WIDE
+        stop = group.since + width * (i + 1) // _BLOCKS_WIDE
+        before = [count for time, count in group.over_time if time <= begin]
+        within = [count for time, count in group.over_time if begin < time < stop]
+        high.append(max([*before[-1:], *within], default=0))
+    return "".join(_BLOCKS[-(-count * (len(_BLOCKS) - 1) // group.count)] for count in high)
+
+
+def _troubles(summary: Summary, groups: list[Group], language: str) -> Iterator[Text]:
+    """Yield the kinds of trouble, the most frequent first, but for what the groups have said."""
+    words = WORDS[language]
+    told: Counter[str] = Counter()
+    for group in groups:
+        for kind in _TOLD.get(group.kind, ()):
+            told[kind] += group.count
+    left = [one for one in summary.troubles.most_common() if one[1] > told[one[0]]]
+    for kind, count in left[:_MOST_KINDS]:
+        broken = "(" in kind
+        place, most = summary.places[kind].most_common(1)[0]
+        facts = {"count": f"{count:,}", "most": f"{most:,}", "place": place}
+        facts["number"] = str(summary.examples[kind])
+        if broken:
+            facts["rule"] = rule_words(kind, language)
+        else:
+            facts["verdict"] = verdict_word(kind, language)
+            facts["advice"] = advice_on(kind, language)
+        form = ("broken_" if broken else "look_") + ("one" if count == 1 else "line")
+        yield _titled(words["look"], words[form].format(**facts), TROUBLE_STYLE)
+    if len(left) > _MOST_KINDS:
+        line = words["more_kinds"].format(count=len(left) - _MOST_KINDS)
+        yield _titled(words["look"], line)
+
+
 def _worst(summary: Summary, language: str) -> Iterator[Text]:
     words = WORDS[language]
-    for one in summary.resent.connections():
-        yield _titled(
-            words["resent"],
-            words["resent_line"].format(
-                number=one.number,
-                a=one.a.endpoint,
-                b=one.b.endpoint,
-                count=one.resent,
-                packets=one.a.packets + one.b.packets,
-            ),
+    worst = [
+        words["resent_one"].format(
+            number=one.number, a=one.a.endpoint, b=one.b.endpoint, count=f"{one.resent:,}"
         )
-    for one in summary.stuck.connections():
-        yield _titled(
-            words["stuck"],
-            words["stuck_line"].format(
-                number=one.number,
-                a=one.a.endpoint,
-                b=one.b.endpoint,
-                verdict=verdict_word(one.teardown, language),
-                span=span(summary.last - one.since),
-            ),
+        for one in summary.resent.connections()
+    ]
+    if worst:
+        line = words["resent_line"].format(
+            count=f"{summary.sent_again:,}",
+            segments=f"{summary.sent:,}",
+            share=f"{100 * summary.sent_again / summary.sent:.2g}",
+            worst=", ".join(worst),
         )
-
-
-def _advice(summary: Summary, language: str) -> Iterator[Text]:
-    words = WORDS[language]
-    for kind, places in summary.places.items():
-        (place, most), *_ = places.most_common(1)
-        count = summary.teardowns[kind] or summary.handshakes[kind]
-        line = words["look_line"].format(
-            count=f"{count:,}",
-            verdict=verdict_word(kind, language),
-            place=place,
-            most=f"{most:,}",
-            advice=ADVICE[language].get(plain_word(kind), ""),
+        yield _titled(words["resent"], line)
+    longest = [one for one in summary.stuck.connections() if summary.last - one.since >= SECOND]
+    for i, one in enumerate(longest):
+        line = words["stuck_line"].format(
+            number=one.number,
+            a=one.a.endpoint,
+            b=one.b.endpoint,
+            verdict=verdict_word(one.teardown, language),
+            span=span(summary.last - one.since),
         )
-        yield _titled(words["look"], line, TROUBLE_STYLE)
+        title = words["stuck"]
+        yield _titled(" " * cell_len(title) if i else title, line)
 
 
 def _row(one: Connection, language: str, names: str) -> list[Text]:

@@ -1,6 +1,6 @@
 """A captured connection as a ladder, and its changes of state as sentences."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from itertools import islice
 from typing import Final
@@ -9,17 +9,23 @@ from rich.text import Text
 
 from lastack.observe.connection import Connection, Transition, states_text
 from lastack.observe.core.analysis import Remark
+from lastack.observe.core.violations import Violation
 from lastack.observe.second import Seen
 from lastack.tcp.states import State
-from lastack.view.capture_words import EVIDENCE, verdict_word
-from lastack.view.captures import moment, octets, span, states_in_short
+from lastack.view.capture_words import EVIDENCE, WORDS
+from lastack.view.captures import moment, octets, some, span, states_in_short
 from lastack.view.ladder import CHANGE_STYLE, TROUBLE_STYLE, Ending, Ladder, Rung, clock, short
 from lastack.view.ladder_svg import ladder_svg
+from lastack.view.verdict_words import advice_on, rule_words, verdict_word
+from lastack.view.wrap import wrapped
 from lastack.wire.notation import Base, format_segment
 from lastack.wire.segment import ACK, SYN, Segment, decode_segment
 
 MOST_RUNGS: Final = 100_000
-_BELOW: Final = " " * 21
+_WIDE: Final = 100
+_MOST_NAMED: Final = 5
+_USUAL: Final = ("complete", "normal", "three segment", "open")
+"""Verdicts that need no explanation."""
 _TROUBLE: Final = (
     Remark.RETRANSMISSION
     | Remark.FAST_RETRANSMISSION
@@ -32,11 +38,19 @@ _TROUBLE: Final = (
 )
 
 
-def captured_ladder(connection: Connection, segments: Iterable[Seen]) -> Ladder:
+def captured_ladder(
+    connection: Connection,
+    segments: Iterable[Seen],
+    violations: Sequence[Violation] = (),
+    language: str = "en",
+) -> Ladder:
     """Return the ladder of a captured connection, A on the left; at most MOST_RUNGS segments.
 
     Numbers count from both ISNs, or from the first number seen where the SYN was not captured.
     """
+    broken: dict[int, list[str]] = {}
+    for one in violations:
+        broken.setdefault(int(one.packet), []).append(rule_words(one.rule.cited, language))
     base: Base | None = None
     rungs: list[Rung] = []
     known = [False, False]
@@ -50,8 +64,10 @@ def captured_ladder(connection: Connection, segments: Iterable[Seen]) -> Ladder:
                 _ending(seen.states_b),
                 seen.from_a,
                 short(_notation(seen, way)),
-                remark=str(seen.remarks),
-                trouble=bool(seen.remarks & _TROUBLE),
+                remark=", ".join(
+                    [*filter(None, [str(seen.remarks)]), *broken.get(seen.packet, [])]
+                ),
+                trouble=bool(seen.remarks & _TROUBLE) or seen.packet in broken,
             )
         )
     steps = connection.transitions
@@ -64,19 +80,27 @@ def captured_ladder(connection: Connection, segments: Iterable[Seen]) -> Ladder:
     return Ladder(*names, _ending(starts[0]), _ending(starts[1]), rungs)
 
 
-def ladder_page(connection: Connection, ladder: Ladder, language: str = "en") -> str:
-    """Return one self-contained HTML page: the ladder, and why each state changed."""
-    lines = "\n".join(line.plain for line in why_lines(connection, language))
+def ladder_page(
+    connection: Connection,
+    ladder: Ladder,
+    violations: Sequence[Violation] = (),
+    language: str = "en",
+) -> str:
+    """Return one self-contained HTML page: the head, the ladder, and why each state changed."""
+    head = "\n".join(line.plain for line in head_lines(connection, language))
+    lines = "\n".join(line.plain for line in why_lines(connection, violations, language))
     title = f"{connection.a.endpoint} {connection.b.endpoint}"
     return (
         f'<!DOCTYPE html>\n<html lang="{language}"><head><meta charset="utf-8">'
         f"<title>{escape(title)}</title></head>\n<body>\n"
-        f"{ladder_svg(ladder)}<pre>{escape(lines)}</pre>\n</body></html>\n"
+        f"<pre>{escape(head)}</pre>\n{ladder_svg(ladder)}<pre>{escape(lines)}</pre>\n"
+        "</body></html>\n"
     )
 
 
-def head_line(one: Connection, language: str = "en") -> Text:
-    """Return the line above the ladder: verdicts, octets, time."""
+def head_lines(one: Connection, language: str = "en") -> Iterator[Text]:
+    """Yield the lines above the ladder: verdicts, octets, time; what they mean; what else was."""
+    words = WORDS[language]
     parts = [
         f"#{one.number}",
         moment(one.first),
@@ -85,17 +109,41 @@ def head_line(one: Connection, language: str = "en") -> Text:
         f"A {octets(one.a.octets)}, B {octets(one.b.octets)}",
         span(one.last - one.first),
     ]
-    return Text(" · ".join(parts))
+    yield Text(wrapped(" · ".join(parts), _WIDE))
+    for word in (one.handshake, one.teardown, *one.also):
+        if word not in _USUAL:
+            meaning = words["meaning"].format(
+                verdict=verdict_word(word, language), advice=advice_on(word, language)
+            )
+            yield Text("  " + wrapped(meaning, _WIDE - 4).replace("\n", "\n    "))
+    for name, side in (("A", one.a), ("B", one.b)):
+        for rule in side.broken:
+            line = words["broken"].format(end=name, rule=rule_words(rule.cited, language))
+            yield Text(f"  {line}", TROUBLE_STYLE)
+    if one.evicted:
+        line = words["evicted"].format(connections=some("connections", 1, language))
+        yield Text(f"  {line}", TROUBLE_STYLE)
+    yield Text(f"  Zeek: {one.zeek_state} {one.zeek_history}")
 
 
-def why_lines(connection: Connection, language: str = "en") -> Iterator[Text]:
-    """Yield each change of state of both ends: when, from where, whither, why, how sure."""
+def why_lines(
+    connection: Connection, violations: Sequence[Violation] = (), language: str = "en"
+) -> Iterator[Text]:
+    """Yield each change of state of both ends: when, from where, whither, why, how sure.
+
+    Behind them stand the rules that the end broke, with the packets.
+    """
     words = EVIDENCE[language]
     for name, side in (("A", connection.a), ("B", connection.b)):
         yield Text(f"{name} {side.endpoint}", CHANGE_STYLE)
         for step in connection.transitions:
             if step.end == name.lower():
                 yield _step_line(step, connection.first, words)
+        for rule in side.broken:
+            mine = [one for one in violations if one.rule is rule and one.by_a == (name == "A")]
+            places = " ".join(f"#{one.packet}" for one in mine[:_MOST_NAMED])
+            places += f" … ({len(mine)})" if len(mine) > _MOST_NAMED else ""
+            yield Text(f"{'':21}{rule_words(rule.cited, language)}: {places}", TROUBLE_STYLE)
         yield Text(f"  {words['end'].format(states=states_text(side.states))}")
 
 

@@ -24,6 +24,7 @@ _OPTIONS: Final = re.compile(r" ?<([^>]*)>")
 _WINDOW: Final = re.compile(r" win (\d+)")
 ASCII_FORMS: Final = str.maketrans(
     {"─": "-", "▶": ">", "◀": "<", "✗": "x", "·": "|", "…": "~", "⋮": ":", "×": "x"}
+    | dict(zip("▁▂▃▄▅▆▇█", "_.-=+*%#"))
 )
 
 
