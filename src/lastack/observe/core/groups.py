@@ -9,7 +9,7 @@ count may be too low, never too high.
 from ipaddress import ip_address
 from typing import Final
 
-from mypy_extensions import i64, mypyc_attr
+from mypy_extensions import i64
 
 from lastack.observe.core.ends import SYN_RECEIVED, TIME_WAIT, Evidence
 from lastack.observe.core.flow import Flow
@@ -75,7 +75,6 @@ class Group:
         return f"<{self.kind} at {self.place}: {self.count}>"
 
 
-@mypyc_attr(serializable=True)
 class _Tally:
     """How often something was seen at a place, by when, and so many names with it."""
 
@@ -90,6 +89,12 @@ class _Tally:
         self.until = 0
         self.names = None
 
+    def __getstate__(self) -> tuple[int, int, int, set[bytes] | None]:
+        return int(self.count), int(self.since), int(self.until), self.names
+
+    def __setstate__(self, state: tuple[int, int, int, set[bytes] | None]) -> None:
+        self.count, self.since, self.until, self.names = state
+
     def add(self, since: i64, until: i64, count: i64) -> None:
         self.since = min(self.since, since) if self.count else since
         self.until = max(self.until, until)
@@ -102,7 +107,6 @@ class _Tally:
             self.names.add(name)
 
 
-@mypyc_attr(serializable=True)
 class Occupancy:
     """How many connections were in SYN-RECEIVED at a listener, over time.
 
@@ -118,6 +122,12 @@ class Occupancy:
         self.width = _WIDTH
         self.count = 0
         self.steps = {}
+
+    def __getstate__(self) -> tuple[int, int, dict[int, int]]:
+        return self.width, self.count, self.steps
+
+    def __setstate__(self, state: tuple[int, int, dict[int, int]]) -> None:
+        self.width, self.count, self.steps = state
 
     def add(self, entered: int, left: int) -> None:
         """Note that a connection was there from one time to another."""
@@ -161,7 +171,6 @@ class Occupancy:
         self.steps = wider
 
 
-@mypyc_attr(serializable=True)
 class Groups:
     """Takes in connections one by one; see the module."""
 
@@ -173,6 +182,14 @@ class Groups:
         self.tallies = {SYN_FLOOD: {}, PORT_SCAN: {}, CLOSE_WAIT_LEAK: {}, TIME_WAIT_PILE: {}}
         self.backlogs = {}
         self.given_way = 0
+
+    def __getstate__(self) -> tuple[dict[str, dict[bytes, _Tally]], dict[bytes, Occupancy], int]:
+        return self.tallies, self.backlogs, self.given_way
+
+    def __setstate__(
+        self, state: tuple[dict[str, dict[bytes, _Tally]], dict[bytes, Occupancy], int]
+    ) -> None:
+        self.tallies, self.backlogs, self.given_way = state
 
     def add(self, flow: Flow, verdict: Verdict) -> None:
         """Take in one connection."""
