@@ -19,6 +19,7 @@ from lastack.cli.common import (
 )
 from lastack.cli.main import FAILED
 from lastack.cli.read_data import Found, print_as_csv, print_as_json, write_as_parquet
+from lastack.cli.read_live import Listening, live_options
 from lastack.cli.read_one import OneOptions, complained, show_ladder, show_why
 from lastack.cli.read_stream import write_stream
 from lastack.cli.reading_bar import reading_bar
@@ -49,6 +50,7 @@ def _verdict(text: str) -> str:
 
 @click.command()
 @click.argument("captures", nargs=-1, type=str, metavar="CAPTURE...")
+@live_options
 @click.option(
     "--host",
     type=Parsed("address", _network),
@@ -102,6 +104,7 @@ def _verdict(text: str) -> str:
 @lang_option
 def read(
     captures: tuple[str, ...],
+    listening: Listening | None,
     host: str | None,
     port: int | None,
     state: State | None,
@@ -137,13 +140,9 @@ def read(
     lastack read trace.pcap --connection 3         its ladder; --why 3 tells every change of state
     lastack read trace.pcap --stream 3 --side b    what its end B has sent
     lastack read trace.pcap --parquet DIR          every segment, change and connection as Parquet
+    lastack read -i eth0 --duration 10s            the same for what an interface hears
     """
-    if not captures:
-        raise click.UsageError("name a capture, or - for standard input")
-    found, passed_over = captures_in(captures)
-    code = max([_passed_over(file, why, lang) for file, why in passed_over], default=0)
-    if not found:
-        raise click.UsageError("there is no capture")
+    found, code = _found(captures, listening, as_json, lang)
     question = Question(
         Wanted(host or "", port, state, verdict or ""),
         20 if most is None else most,
@@ -165,6 +164,24 @@ def read(
     return max(code, _print_summaries(found, question, jobs or cores(), look))
 
 
+def _found(
+    paths: Sequence[str], listening: Listening | None, as_json: bool, lang: str
+) -> tuple[list[Capture], int]:
+    """Return the captures that are meant, and the exit code so far.
+
+    Listening to an interface begins here.
+    """
+    if bool(paths) == bool(listening):
+        raise click.UsageError("name captures (- is standard input), or an interface with -i")
+    if listening:
+        return [click.get_current_context().with_resource(listening.begun(lang, as_json))], 0
+    found, passed_over = captures_in(paths)
+    code = max([_passed_over(file, why, lang) for file, why in passed_over], default=0)
+    if not found:
+        raise click.UsageError("there is no capture")
+    return found, code
+
+
 def _passed_over(file: str, why: str, lang: str) -> int:
     """Name a file of a folder that is no capture; return 1 where it may be one, but is closed."""
     words = WORDS[lang]["unreadable" if why else "no_capture"]
@@ -182,7 +199,7 @@ def _as_data(
 ) -> int:
     code = 0
     kind, _, folder = form.partition(" ")
-    with reading_bar(captures, 2 if packets else 1) as notice:
+    with reading_bar(captures, lang, 2 if packets else 1) as notice:
         if kind == "parquet":
             problems = list(write_as_parquet(captures, question, folder, jobs, notice))
             for capture, problem in zip(captures, problems):
@@ -202,7 +219,7 @@ def _print_summaries(
     captures: Sequence[Capture], question: Question, jobs: int, look: OneOptions
 ) -> int:
     code = 0
-    with reading_bar(captures) as notice:
+    with reading_bar(captures, look.lang) as notice:
         found = summaries(captures, question, jobs, notice)
         first = next(found)
     for summary in chain((first,), found):

@@ -13,7 +13,7 @@ from lastack.observe.core.verdicts import verdict_on
 from lastack.observe.core.violations import Violation
 from lastack.observe.many import Question, each
 from lastack.observe.parquet import write_parquet
-from lastack.observe.reading import Observer, read_with
+from lastack.observe.reading import Observer
 from lastack.observe.second import Corrections, segments
 from lastack.observe.sources import Notice
 from lastack.observe.summary import Summary
@@ -52,7 +52,7 @@ class Found:
         observer = Observer(self.question.most_open)
         wanted = self.question.wanted
         try:
-            for flow in read_with(observer, self.capture.files, notice):
+            for flow in self.capture.flows(observer, notice):
                 verdict = verdict_on(flow)
                 self.summary.add(flow)
                 if not wanted or wanted.matches(flow, verdict):

@@ -7,6 +7,7 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
+from lastack.cli.read_live import listening_line
 from lastack.observe.captures import Capture
 from lastack.observe.sources import Notice
 
@@ -15,10 +16,14 @@ _LONG: Final = 32 << 20
 
 
 @contextmanager
-def reading_bar(captures: Sequence[Capture], passes: int = 1) -> Iterator[Notice | None]:
+def reading_bar(captures: Sequence[Capture], lang: str, passes: int = 1) -> Iterator[Notice | None]:
     """Yield what is to be told of the octets read, None where no bar is drawn."""
     total = sum(capture.size for capture in captures) * passes
     screen = Console(stderr=True)
+    if screen.is_terminal and not captures[0].files:
+        with listening_line(captures[0], screen, lang) as notice:
+            yield notice
+        return
     if not screen.is_terminal or total < _LONG:
         yield None
         return

@@ -2,12 +2,14 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lastack.observe.sources import in_order, open_capture
+from lastack.observe.core.flow import Flow
+from lastack.observe.reading import Observer, read_with
+from lastack.observe.sources import Notice, in_order, open_capture
 from lastack.wire.batches import BatchReader
 from lastack.wire.capture import CaptureError
 
@@ -35,6 +37,10 @@ class Capture:
     def again(self) -> bool:
         """Whether it can be read a second time."""
         return all(os.path.isfile(file) for file in self.files)
+
+    def flows(self, observer: Observer, notice: Notice | None = None) -> Iterator[Flow]:
+        """Return its connections as they end, as `read_with` does."""
+        return read_with(observer, self.files, notice)
 
 
 def captures_in(paths: Iterable[str]) -> tuple[list[Capture], list[tuple[str, str]]]:

@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from typing import Final, TypeVar
 
 from lastack.observe.captures import Capture
-from lastack.observe.reading import MOST_OPEN, Observer, read_with
+from lastack.observe.reading import MOST_OPEN, Observer
 from lastack.observe.sources import Notice
 from lastack.observe.summary import Summary, Wanted
 from lastack.wire.capture import CaptureError
@@ -71,7 +71,7 @@ def summarize(
     summary = Summary(capture.name, question.wanted, question.most, question.sort, shares)
     observer = Observer(max(1, question.most_open // shares), share=share, shares=shares)
     try:
-        for flow in read_with(observer, capture.files, notice):
+        for flow in capture.flows(observer, notice):
             summary.add(flow)
     except CaptureError as error:
         summary.problem = str(error)

@@ -14,7 +14,7 @@ from lastack.observe.core.rows import Rows
 from lastack.observe.core.steps import Steps
 from lastack.observe.core.verdicts import verdict_on
 from lastack.observe.many import Question
-from lastack.observe.reading import Observer, read_with
+from lastack.observe.reading import Observer
 from lastack.observe.second import Corrections
 from lastack.observe.sources import Notice
 from lastack.observe.tables import (
@@ -220,7 +220,7 @@ def write_parquet(given: tuple[Capture, Question, str, int], notice: Notice | No
 
     problem = ""
     try:
-        for flow in read_with(observer, capture.files, octets_read):
+        for flow in capture.flows(observer, octets_read):
             corrections.note(flow)
             verdict = verdict_on(flow)
             if question.wanted and not question.wanted.matches(flow, verdict):

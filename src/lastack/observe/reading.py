@@ -16,11 +16,14 @@ from lastack.observe.core.flow import Flow
 from lastack.observe.core.rows import Rows
 from lastack.observe.core.scan import LINGER, Scanner
 from lastack.observe.sources import Notice, in_order, open_capture
+from lastack.units import SECOND
 from lastack.wire.batches import Batch, BatchReader
 from lastack.wire.capture import LINKTYPE_RAW, CaptureError
 
 MOST_OPEN: Final = 100_000
 _SWEEP: Final = 8192
+"""Connections that begin between two sweeps."""
+_SWEEP_TIME: Final = 5 * SECOND
 
 
 class Observer:
@@ -48,6 +51,7 @@ class Observer:
         self.linger = linger
         self.evicted = 0
         self._swept_at = 0
+        self._swept_when = 0
         self._now = 0
 
     def packet_seen(self, time: int, data: bytes, linktype: int = LINKTYPE_RAW) -> None:
@@ -66,6 +70,12 @@ class Observer:
         """Let go of what is over, when there is reason to; `now` is the last packet's time."""
         self._now = now
         self._sweep_when_due()
+
+    def time_passed(self, now: int) -> None:
+        """Let go of what is over by `now`, nanoseconds; for live use, where packets may be few."""
+        self._now = now
+        if abs(now - self._swept_when) >= _SWEEP_TIME:
+            self._sweep()
 
     def take_finished(self) -> list[Flow]:
         """Return the connections that are over, or were given up, since this was last asked."""
@@ -91,6 +101,7 @@ class Observer:
     def _sweep(self) -> None:
         """Let go of what is over; if that is not enough, of what has been silent longest."""
         self._swept_at = int(self.scanner.number)
+        self._swept_when = self._now
         before = self._now - self.linger
         gone = [flow for flow in self._open_flows() if flow.over and flow.last < before]
         for flow in gone:

@@ -14,7 +14,7 @@ from lastack.observe.core.ends import End, Evidence, states_in
 from lastack.observe.core.flow import Flow
 from lastack.observe.core.rows import Rows
 from lastack.observe.core.violations import Violation
-from lastack.observe.reading import MOST_OPEN, Observer, read_with
+from lastack.observe.reading import MOST_OPEN, Observer
 from lastack.observe.sources import Notice, in_order, open_capture
 from lastack.tcp.states import State
 from lastack.wire.batches import Batch, BatchReader
@@ -42,7 +42,7 @@ def seek(capture: Capture, number: int, most_open: int = MOST_OPEN) -> Sought:
     problem: CaptureError | None = None
     count = 0
     try:
-        for flow in read_with(observer, capture.files):
+        for flow in capture.flows(observer):
             count = max(count, flow.number)
             if flow.number == number:
                 found = flow

@@ -33,7 +33,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "evicted": "{connections} given up while open, for want of room (--most-open)",
         "given_way": "groups may be larger: {count} small ones gave way, for want of room",
         "unreadable": "{file} cannot be read: {why}",
-        "problem": "damaged: {problem}; what stands before that was read",
+        "problem": "{problem}; what stands before that was read",
         "more": "and {count} more (--most, --sort, --host, --port, --state, --verdict)",
         "no_capture": "{file} is no capture",
         "number": "#",
@@ -74,7 +74,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "evicted": "{connections}在仍打开时因空间不足而放弃（--most-open）",
         "given_way": "各组可能更大：{count} 个小组因空间不足而让位",
         "unreadable": "{file} 无法读取：{why}",
-        "problem": "文件损坏：{problem}；此前的内容已读",
+        "problem": "{problem}；此前的内容已读",
         "more": "另有 {count} 个（--most、--sort、--host、--port、--state、--verdict）",
         "no_capture": "{file} 不是抓包文件",
         "number": "#",
@@ -119,7 +119,7 @@ EVIDENCE: Final[dict[str, dict[str, str]]] = {
         "end": "at the end: {states}",
         "no_number": "there is no connection {number}; there are {count}",
         "gap": "{count} segments not shown (--all shows them)",
-        "once": "a second look needs a file; standard input passes by once",
+        "once": "a second look needs a file; what passes by once gives none",
     },
     "zh": {
         "sent": "由它自己的报文段表明",
@@ -130,6 +130,19 @@ EVIDENCE: Final[dict[str, dict[str, str]]] = {
         "end": "结束时：{states}",
         "no_number": "没有连接 {number}；共有 {count} 个",
         "gap": "{count} 个报文段未显示（--all 显示全部）",
-        "once": "再看一遍需要文件；标准输入只经过一次",
+        "once": "再看一遍需要文件；只经过一次的无法再看",
     },
 }
+
+LIVE: Final[dict[str, dict[str, str]]] = {
+    "en": {
+        "line": "{name}: {packets} packets, {octets}, {dropped} dropped; Ctrl-C ends",
+        "dropped": "{name}: {count} packets were dropped: they came faster than they were read "
+        "(--buffer)",
+    },
+    "zh": {
+        "line": "{name}：{packets} 个数据包，{octets}，丢弃 {dropped}；Ctrl-C 结束",
+        "dropped": "{name}：丢弃了 {count} 个数据包：到达快于读取（--buffer）",
+    },
+}
+"""What is said while an interface is listened to, and afterwards."""
