@@ -3,16 +3,17 @@
 Our SYN-ACK is what a connection would send, but its ISS says what the connection must remember, and
 proves that we have said it:
 
-    ISS = F1(4-tuple, SEG.SEQ) + minute * 2^24 + (F2(4-tuple, minute) + MSS index) mod 2^24
+    20 bits: F(4-tuple, minute, SEG.SEQ) + MSS index       12 bits: F(4-tuple, minute)
 
-F1 and F2 are keyed hashes. Where the peer has timestamps, the low six bits of TSval hold the other
+F is a keyed hash. Where the peer has timestamps, the low six bits of TSval hold the other
 options: window scale (15 for none), SACK, ECN. The ACK that comes back has all of it (SEG.ACK - 1,
 TSecr); one that fits within two minutes makes the connection. It goes through the states as any
 other does: the SYN is put together again, and answered once more, into nothing.
 
 What a cookie cannot hold is lost: an exact MSS, data on the SYN, and without timestamps every
-option. And an ACK that is ahead of octets that were lost is an ACK of nothing: where the first one
-was lost too, that ends a good client. So cookies are for floods (`Config.syn_cookies`).
+option. An ACK that is ahead of octets that were lost cannot be taken for the first one: nobody knows
+how many are missing. But it is no stranger's, as the 12 bits say, and a reset would end a good
+client: it is dropped in silence, and what was lost will bring the cookie when it comes again.
 """
 
 import struct
@@ -49,8 +50,12 @@ _NO_SCALE: Final = 15
 _SACK: Final = 16
 _ECN: Final = 32
 _MASK: Final = 0xFFFFFFFF
-_COUNT: Final = 24
-_ROOM: Final = (1 << _COUNT) - 1
+_PEER: Final = 12
+_PEERS: Final = (1 << _PEER) - 1
+_ROOM: Final = (1 << 32 - _PEER) - 1
+NO_COOKIE: Final = -1
+AHEAD: Final = -2
+"""Of a peer that has a cookie of ours, but not behind the SYN that it was for."""
 
 
 class SynCookies:
@@ -64,26 +69,28 @@ class SynCookies:
     def make(self, four_tuple: bytes, irs: int, index: int, now: int) -> int:
         """Return the ISS that says a size by its index, to the sender of a SYN numbered `irs`."""
         minute = now // MINUTE
-        body = (self._hash(four_tuple, minute) + index) & _ROOM
-        return (self._place(four_tuple, irs) + ((minute << _COUNT) & _MASK) + body) & _MASK
+        body = (self._of_syn(four_tuple, irs, minute) + index) & _ROOM
+        return body << _PEER | self._of_peer(four_tuple, minute)
 
     def read(self, four_tuple: bytes, irs: int, iss: int, most: int, now: int) -> int:
-        """Return the index of a cookie, below `most`; -1 for what is none, or is too old."""
-        rest = (iss - self._place(four_tuple, irs)) & _MASK
+        """Return the index of a cookie, below `most`; else AHEAD, or NO_COOKIE: it may be too old."""
+        found = NO_COOKIE
         minute = now // MINUTE
-        age = (minute - (rest >> _COUNT)) & 0xFF
-        if age >= AGE:
-            return -1
-        index = (rest - self._hash(four_tuple, minute - age)) & _ROOM
-        return index if index < most else -1
+        for begun in range(minute, minute - AGE, -1):
+            if self._of_peer(four_tuple, begun) == iss & _PEERS:
+                index = ((iss >> _PEER) - self._of_syn(four_tuple, irs, begun)) & _ROOM
+                if index < most:
+                    return index
+                found = AHEAD
+        return found
 
-    def _place(self, four_tuple: bytes, irs: int) -> int:
-        """Hash SEG.SEQ too: added, as others do, another one would only say another MSS."""
-        return self._hash(four_tuple + irs.to_bytes(4, "big"), -1)
+    def _of_peer(self, four_tuple: bytes, minute: int) -> int:
+        return keyed_hash(self.secret, four_tuple + minute.to_bytes(8, "big", signed=True)) & _PEERS
 
-    def _hash(self, four_tuple: bytes, minute: int) -> int:
-        data = four_tuple + minute.to_bytes(8, "big", signed=True)
-        return keyed_hash(self.secret, data) & _MASK
+    def _of_syn(self, four_tuple: bytes, irs: int, minute: int) -> int:
+        """Hash SEG.SEQ: added, as others do, another one would only say another MSS."""
+        about = four_tuple + minute.to_bytes(8, "big", signed=True) + irs.to_bytes(4, "big")
+        return keyed_hash(self.secret, about) & _ROOM
 
 
 def size_index(sizes: tuple[int, ...], mss: int) -> int:

@@ -4,6 +4,7 @@ from typing import Final
 
 from lastack.stack.authentic import signer_for, stranger_stop
 from lastack.stack.cookies import (
+    AHEAD,
     ALWAYS,
     BELIEVED_FOR,
     SAYS_SACK,
@@ -201,7 +202,10 @@ def _cookie_arrives(
     hops: tuple[bytes, ...],
     now: int,
 ) -> tuple[Stop | None, Slot | None]:
-    """An ACK of nothing: a connection when it brings a cookie of ours, ACK_IN_LISTEN when not."""
+    """An ACK of nothing: a connection when it brings a cookie of ours, ACK_IN_LISTEN when not.
+
+    Whatever comes first does it, data and FIN too, where the handshake's own ACK was lost.
+    """
     if host.config.syn_cookies != ALWAYS and now >= listener.cookies_until:
         return Stop.ACK_IN_LISTEN, None
     interface = host.routes.towards(remote.address)
@@ -212,7 +216,7 @@ def _cookie_arrives(
     index = host.cookies.read(key, (segment.seq - 1) & _MASK, iss, most, now)
     if index < 0 or interface is None:
         host.counters.cookies_failed += 1
-        return Stop.ACK_IN_LISTEN, None
+        return (Stop.AHEAD_OF_COOKIE if index == AHEAD else Stop.ACK_IN_LISTEN), None
     if listener.accept_queue_full:
         return Stop.ACCEPT_QUEUE_FULL, None
     host.counters.cookies_received += 1
