@@ -118,6 +118,11 @@ def arguments() -> argparse.Namespace:
         default=Path("/proc/sys", CONGESTION).read_text().strip(),
         help="of the kernels' TCP on both sides (default: what this machine uses, %(default)s)",
     )
+    parser.add_argument(
+        "--before",
+        type=Path,
+        help="another tree of lastack, as the stack `before`: did it get slower?",
+    )
     parser.add_argument("--no-pin", action="store_true", help="let the scheduler choose cores")
     parser.add_argument(
         "--patience", type=float, default=20, help="seconds to wait for a quiet machine"
@@ -134,7 +139,7 @@ def arguments() -> argparse.Namespace:
 
 def choose(given: argparse.Namespace) -> list[Stack]:
     """The stacks asked for that can be measured here; the others are named with the reason."""
-    known = {stack.name: stack for stack in stacks()}
+    known = {stack.name: stack for stack in stacks(given.before)}
     wanted = [word for word in given.stacks.split(",") if word] or list(known)
     chosen = []
     for name in wanted:

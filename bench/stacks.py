@@ -30,8 +30,11 @@ class Stack:
     note: str = ""
 
 
-def stacks() -> list[Stack]:
-    """All of them, the reference first."""
+def stacks(before: Path | None = None) -> list[Stack]:
+    """All of them, the reference first; `before` is another tree of lastack, an older build say."""
+    earlier = Stack("before", "tun", [], absent="needs --before TREE")
+    if before is not None:
+        earlier = _ours("before", "ours.py", before, "another tree, Connection level")
     return [
         Stack(
             REFERENCE,
@@ -43,6 +46,7 @@ def stacks() -> list[Stack]:
         _ours("compiled", "ours.py", COMPILED, "compiled, Connection level"),
         _ours("streams", "ours_streams.py", SOURCE, "interpreted, asyncio streams"),
         _ours("streams-compiled", "ours_streams.py", COMPILED, "compiled, asyncio streams"),
+        earlier,
         _lwip(),
         _pytcp(),
     ]
