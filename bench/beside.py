@@ -45,7 +45,8 @@ class Cell:
         self.queue = queue_of(given.rate, delay, given.queue)
         self.options = ["--delay", str(delay), "--rate", str(given.rate), "--loss", f"{loss}%"]
         self.options += ["--queue", str(self.queue)]
-        self.values: dict[str, list[float]] = {}
+        self.values: dict[str, dict[int, float]] = {}
+        """By contestant and seed, Mbit/s."""
         self.resent: dict[str, list[int]] = {}
 
 
@@ -88,7 +89,7 @@ def measured(given: argparse.Namespace) -> tuple[list[Cell], bool]:
             sample = run.result()
             failed = failed or "error" in sample
             if "error" not in sample:
-                cell.values.setdefault(contestant, []).append(float(str(sample["value"])))
+                cell.values.setdefault(contestant, {})[seed] = float(str(sample["value"]))
                 cell.resent.setdefault(contestant, []).append(int(str(sample["resent"])))
             about: Sample = {"schema": 1, "type": "transfer", "congestion": cell.congestion}
             about |= {"loss": cell.loss, "delay": cell.delay, "contestant": contestant}
@@ -118,7 +119,10 @@ def say(given: argparse.Namespace, sample: Sample) -> None:
 
 
 def table(cells: list[Cell], contestants: list[str]) -> Iterator[str]:
-    """One line a cell: medians of Linux, and the ratio of each other contestant to it."""
+    """One line a cell: Linux's median, and of each other contestant the median ratio to it.
+
+    A ratio is of two transfers with the same seed: seeds differ far more than contestants do.
+    """
     others = [name for name in contestants if name != LINUX]
     yield (
         "| controller | loss | delay | queue | octets | Linux, Mbit/s | "
@@ -127,24 +131,23 @@ def table(cells: list[Cell], contestants: list[str]) -> Iterator[str]:
     )
     yield "|---|---|---|---|---|---|" + "---|" * (len(others) + 2)
     for cell in cells:
-        reference = statistics.median(cell.values.get(LINUX, [0.0]))
+        reference = cell.values.get(LINUX, {})
         row = [cell.congestion, f"{cell.loss:g} %", f"{cell.delay:g} ms", f"{cell.queue}"]
-        row += [f"{cell.size:,}", f"{reference:.2f} ({spread(cell.values.get(LINUX, []))})"]
+        row += [f"{cell.size:,}", middle(list(reference.values()), 2)]
         for name in others:
-            values = cell.values.get(name)
-            ratio = statistics.median(values) / reference if values and reference else 0.0
-            row.append(f"{ratio:.2f} ({spread(values or [])})")
+            pairs = cell.values.get(name, {}).items()
+            row.append(middle([v / reference[s] for s, v in pairs if s in reference], 3))
         for name in (LINUX, "ours"):
             row.append(f"{statistics.median(cell.resent.get(name, [0])):g}")
         yield "| " + " | ".join(row) + " |"
 
 
-def spread(values: list[float]) -> str:
-    """Say how far the runs lie apart, as a share of their median."""
+def middle(values: list[float], digits: int) -> str:
+    """Return the median, and between which values all lie."""
     if not values:
         return "none"
-    share = (max(values) - min(values)) / 2 / statistics.median(values)
-    return f"±{share * 100:.0f} %"
+    least, most = (f"{value:.{digits}f}" for value in (min(values), max(values)))
+    return f"{statistics.median(values):.{digits}f} ({least} to {most})"
 
 
 def jain(values: list[float]) -> float:

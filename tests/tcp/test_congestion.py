@@ -139,6 +139,20 @@ def test_a_mark_takes_less_than_a_loss_under_abe(
     assert controller.cwnd == kept * MSS
 
 
+def test_reno_keeps_what_was_acknowledged_towards_the_next_segment_when_it_halves() -> None:
+    """RFC 5681 3.1, equation 3: what a halved window has been acknowledged counts for its growth."""
+    reno = NewReno(MSS, 8 * MSS)
+    reno.ssthresh = 8 * MSS
+    feed = Feed(reno)
+    for _ in range(2):
+        reno.acked_in_avoidance = 3 * MSS
+        reno.on_loss(8 * MSS, feed.now)
+        assert reno.cwnd == 4 * MSS
+    feed.now += feed.rtt
+    reno.on_ack(AckSample(feed.now, MSS, 0, 3 * MSS, feed.rtt, 0, False, True, False))
+    assert reno.cwnd == 5 * MSS
+
+
 def test_dctcp_reduces_by_half_of_what_was_marked() -> None:
     """RFC 8257 3.3: alpha follows the share of marked octets."""
     dctcp = Dctcp(MSS, 100 * MSS)

@@ -41,10 +41,10 @@ class NewReno(CongestionController):
             self.cwnd += self.mss
 
     def on_loss(self, in_flight: int, now: int) -> None:
-        """Halve (RFC 5681 3.2 step 2, equation 4)."""
+        """Halve (RFC 5681 3.2 step 2, equation 4); what was acknowledged towards the next segment
+        still counts, as it does in Linux: with a small window it is a good part of the growth."""
         self.ssthresh = max(in_flight // 2, 2 * self.mss)
         self.cwnd = self.ssthresh
-        self.acked_in_avoidance = 0
 
     def on_timeout(self, in_flight: int, now: int) -> None:
         """Begin again with one segment (RFC 5681 3.1, equation 4 and LW)."""
