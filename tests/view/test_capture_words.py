@@ -5,6 +5,7 @@ import re
 import pytest
 
 from lastack.observe import Handshake, Teardown, What
+from lastack.observe.core.analysis import Remark
 from lastack.observe.core.frames import Skipped
 from lastack.observe.core.groups import KINDS, Group
 from lastack.observe.core.verdicts import Also
@@ -13,6 +14,7 @@ from lastack.view.capture_words import EVIDENCE, STREAM, WORDS
 from lastack.view.captures import group_line
 from lastack.view.verdict_words import (
     GROUPS,
+    REMARKS,
     RULES,
     SKIPPED,
     VERDICTS,
@@ -50,6 +52,12 @@ def test_every_group_has_a_line(kind: str) -> None:
         line = group_line(group, 4000, language)
         assert "10.0.0.2:80" in line and "1,234" in line
         assert (CHINESE.search(line) is None) == (language == "en")
+
+
+@pytest.mark.parametrize("remark", Remark)
+def test_every_remark_has_words(remark: Remark) -> None:
+    """What Wireshark says of a segment, beside it in the ladder."""
+    assert REMARKS["en"][remark].isascii() and CHINESE.search(REMARKS["zh"][remark])
 
 
 def test_no_word_is_there_in_one_language_alone() -> None:

@@ -12,11 +12,12 @@ from lastack.observe.core.analysis import Remark
 from lastack.observe.core.violations import Violation
 from lastack.observe.second import Seen
 from lastack.tcp.states import State
+from lastack.units import SECOND
 from lastack.view.capture_words import EVIDENCE, WORDS
 from lastack.view.captures import moment, octets, some, span, states_in_short
 from lastack.view.ladder import CHANGE_STYLE, TROUBLE_STYLE, Ending, Ladder, Rung, clock, short
 from lastack.view.ladder_svg import ladder_svg
-from lastack.view.verdict_words import advice_on, rule_words, verdict_word
+from lastack.view.verdict_words import REMARKS, advice_on, rule_words, verdict_word
 from lastack.view.wrap import wrapped
 from lastack.wire.notation import Base, format_segment
 from lastack.wire.segment import ACK, SYN, Segment, decode_segment
@@ -64,9 +65,7 @@ def captured_ladder(
                 _ending(seen.states_b),
                 seen.from_a,
                 short(_notation(seen, way)),
-                remark=", ".join(
-                    [*filter(None, [str(seen.remarks)]), *broken.get(seen.packet, [])]
-                ),
+                remark=", ".join([*broken.get(seen.packet, []), *remark_words(seen, language)]),
                 trouble=bool(seen.remarks & _TROUBLE) or seen.packet in broken,
             )
         )
@@ -77,7 +76,17 @@ def captured_ladder(
         for end, side in (("a", connection.a), ("b", connection.b))
     ]
     names = f"A {connection.a.endpoint}", f"B {connection.b.endpoint}"
-    return Ladder(*names, _ending(starts[0]), _ending(starts[1]), rungs)
+    return Ladder(*names, _ending(starts[0]), _ending(starts[1]), rungs, _places(connection))
+
+
+def remark_words(seen: Seen, language: str) -> list[str]:
+    """Return what there is to say of a segment beside those before it."""
+    return [REMARKS[language][one] for one in Remark if seen.remarks & one]
+
+
+def _places(connection: Connection) -> int:
+    """Return how many places seconds have: what took less than one is told by the microsecond."""
+    return 6 if connection.last - connection.first < SECOND else 3
 
 
 def ladder_page(
@@ -138,7 +147,7 @@ def why_lines(
         yield Text(f"{name} {side.endpoint}", CHANGE_STYLE)
         for step in connection.transitions:
             if step.end == name.lower():
-                yield _step_line(step, connection.first, words)
+                yield _step_line(step, connection, words)
         for rule in side.broken:
             mine = [one for one in violations if one.rule is rule and one.by_a == (name == "A")]
             places = " ".join(f"#{one.packet}" for one in mine[:_MOST_NAMED])
@@ -147,10 +156,11 @@ def why_lines(
         yield Text(f"  {words['end'].format(states=states_text(side.states))}")
 
 
-def _step_line(step: Transition, first: int, words: dict[str, str]) -> Text:
+def _step_line(step: Transition, connection: Connection, words: dict[str, str]) -> Text:
     before, after = states_text(step.before), states_text(step.after)
     refuted = step.evidence == "refuted"
-    line = Text(f"  {clock(step.time - first):>9}  #{step.packet:<6} ")
+    time = clock(step.time - connection.first, _places(connection))
+    line = Text(f"  {time:>9}  #{step.packet:<6} ")
     line.append(f"{before} -> {after}" if before != after else before, "" if refuted else "bold")
     section = f" (RFC 9293 {step.section})" if step.section else ""
     line.append(f"\n{'':21}{step.cause}{section}")

@@ -68,7 +68,10 @@ class Rung:
 
 
 class Ladder:
-    """Rungs between two named endpoints, and the states from which both began."""
+    """Rungs between two named endpoints, and the states from which both began.
+
+    Seconds have so many `places`.
+    """
 
     def __init__(
         self,
@@ -77,12 +80,14 @@ class Ladder:
         left_state: Ending,
         right_state: Ending,
         rungs: Sequence[Rung],
+        places: int = 3,
     ) -> None:
         self.left_name = left_name
         self.right_name = right_name
         self.left_state = left_state
         self.right_state = right_state
         self.rungs = list(rungs)
+        self.places = places
 
     def text(self, width: int = 100, ascii_only: bool = False) -> str:
         """Return the ladder as plain text, no line wider than `width`, ending in a newline."""
@@ -92,7 +97,7 @@ class Ladder:
         self, width: int = 100, ascii_only: bool = False, names: str = "rfc"
     ) -> Iterator[Text]:
         """Yield the lines, coloured, without newlines; `names` spells the states: rfc or linux."""
-        page = _Page(self.rungs, width, names)
+        page = _Page(self.rungs, width, names, self.places)
         yield page.header(self.left_name, self.right_name)
         yield page.states("", self.left_state, self.right_state, Text(" " * page.arrow))
         left, right = self.left_state, self.right_state
@@ -126,7 +131,8 @@ class Ladder:
             else:
                 gap.append(rung)
         kept.extend(_gap(gap, sentence))
-        return Ladder(self.left_name, self.right_name, self.left_state, self.right_state, kept)
+        states = self.left_state, self.right_state
+        return Ladder(self.left_name, self.right_name, *states, kept, self.places)
 
 
 def _gap(gap: list[Rung], sentence: str) -> list[Rung]:
@@ -138,10 +144,11 @@ def _gap(gap: list[Rung], sentence: str) -> list[Rung]:
     return [Rung(gap[0].time, last.left, last.right, None, f"⋮ {words}")]
 
 
-def clock(time: int) -> str:
-    """Return a time as seconds with three places: `240.282`."""
-    ms = (time + MS // 2) // MS
-    return f"{ms // 1000}.{ms % 1000:03}"
+def clock(time: int, places: int = 3) -> str:
+    """Return a time as seconds with so many places: `240.282`."""
+    unit = 10**places
+    parts = (time * unit + SECOND // 2) // SECOND
+    return f"{parts // unit}.{parts % unit:0{places}}"
 
 
 def duration(time: int) -> str:
@@ -195,10 +202,11 @@ class _Fields:
 class _Page:
     """The columns of one ladder: how wide each is, and how a rung is written into them."""
 
-    def __init__(self, rungs: Sequence[Rung], width: int, names: str) -> None:
+    def __init__(self, rungs: Sequence[Rung], width: int, names: str, places: int) -> None:
         self.names = names
+        self.places = places
         self.width = width
-        self.time = max([7, *(len(clock(rung.time)) for rung in rungs)])
+        self.time = max([7, *(len(clock(rung.time, places)) for rung in rungs)])
         self.arrow = max(24, width - self.time - 2 * _STATE_WIDTH - 4)
         self.ways = {
             way: _Fields([r.text for r in rungs if r.to_right is way]) for way in (True, False)
@@ -230,7 +238,7 @@ class _Page:
         if rung.to_right is None:
             words = rung.text + (f" · {rung.remark}" if rung.remark else "")
             middle = Text(fitted(words, self.arrow), style)
-            yield self.states(clock(rung.time), left, right, middle)
+            yield self.states(clock(rung.time, self.places), left, right, middle)
             return
         inside, below = self._shaft(rung)
         middle = Text(inside)
@@ -239,7 +247,7 @@ class _Page:
             middle.highlight_words([mark], LOST_STYLE)
         if rung.remark and not below and style:
             middle.highlight_words([rung.remark], style)
-        yield self.states(clock(rung.time), left, right, middle)
+        yield self.states(clock(rung.time, self.places), left, right, middle)
         if below:
             note = Text(fitted(rung.remark, self.arrow - 4), style)
             pad = 4 if rung.to_right else max(4, self.arrow - 2 - cell_len(note.plain))

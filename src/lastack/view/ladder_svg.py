@@ -56,9 +56,8 @@ def ladder_svg(ladder: Ladder) -> str:
     left, right = ladder.left_state, ladder.right_state
     for i, rung in enumerate(ladder.rungs):
         y = _TOP + i * _STEP
-        parts.append(
-            f'<text class="time" x="{_LEFT - _PILL - 30:g}" y="{y + 4:g}">{clock(rung.time)}</text>'
-        )
+        time = clock(rung.time, ladder.places)
+        parts.append(f'<text class="time" x="{_LEFT - _PILL - 30:g}" y="{y + 4:g}">{time}</text>')
         parts.extend(_rung(rung, y))
         far = y if rung.to_right is None else y + _SLANT
         if rung.left != left:

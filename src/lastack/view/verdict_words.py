@@ -5,6 +5,8 @@ The keys are the English words that JSON has.
 
 from typing import Final
 
+from lastack.observe.core.analysis import Remark
+
 VERDICTS: Final[dict[str, dict[str, tuple[str, str]]]] = {
     "en": {
         "complete": ("complete", "three segments, and each end knows of the other"),
@@ -140,6 +142,31 @@ RULES: Final[dict[str, dict[str, str]]] = {
         "timestamp back": "时间戳倒退",
     },
 }
+
+REMARKS: Final[dict[str, dict[Remark, str]]] = {
+    "en": {
+        **{one: str(one) for one in Remark},
+        Remark.LOST_SEGMENT: "previous not captured",
+        Remark.ACK_LOST_SEGMENT: "ACKs what was not captured",
+    },
+    "zh": {
+        Remark.RETRANSMISSION: "重传",
+        Remark.FAST_RETRANSMISSION: "快速重传",
+        Remark.SPURIOUS_RETRANSMISSION: "虚假重传",
+        Remark.OUT_OF_ORDER: "乱序",
+        Remark.LOST_SEGMENT: "前一段未被抓取",
+        Remark.ACK_LOST_SEGMENT: "确认了未被抓取的段",
+        Remark.DUPLICATE_ACK: "重复 ACK",
+        Remark.KEEP_ALIVE: "保活",
+        Remark.KEEP_ALIVE_ACK: "保活 ACK",
+        Remark.ZERO_WINDOW: "零窗口",
+        Remark.ZERO_WINDOW_PROBE: "零窗口探测",
+        Remark.ZERO_WINDOW_PROBE_ACK: "零窗口探测 ACK",
+        Remark.WINDOW_FULL: "窗口已满",
+        Remark.WINDOW_UPDATE: "窗口更新",
+    },
+}
+"""What a segment is beside those before it; JSON has the names of Remark."""
 
 GROUPS: Final[dict[str, dict[str, str]]] = {
     "en": {
