@@ -11,9 +11,9 @@ TSecr); one that fits within two minutes makes the connection. It goes through t
 other does: the SYN is put together again, and answered once more, into nothing.
 
 What a cookie cannot hold is lost: an exact MSS, data on the SYN, and without timestamps every
-option. An ACK that is ahead of octets that were lost cannot be taken for the first one: nobody knows
-how many are missing. But it is no stranger's, as the 12 bits say, and a reset would end a good
-client: it is dropped in silence, and what was lost will bring the cookie when it comes again.
+option. An ACK that is ahead of octets that were lost cannot be taken for the first one: nobody
+knows how many are missing. But it is no stranger's, as the 12 bits say, and a reset would end a
+good client: it is dropped in silence, and what was lost will bring the cookie when it comes again.
 """
 
 import struct
@@ -73,7 +73,7 @@ class SynCookies:
         return body << _PEER | self._of_peer(four_tuple, minute)
 
     def read(self, four_tuple: bytes, irs: int, iss: int, most: int, now: int) -> int:
-        """Return the index of a cookie, below `most`; else AHEAD, or NO_COOKIE: it may be too old."""
+        """Return the index of a cookie, below `most`; AHEAD; NO_COOKIE, which may be too old."""
         found = NO_COOKIE
         minute = now // MINUTE
         for begun in range(minute, minute - AGE, -1):

@@ -123,7 +123,7 @@ SENTENCES: dict[Stop, str] = {
     Stop.SYN_IGNORED: "the listener chose to ignore this SYN",
     Stop.SYN_REJECTED: "the listener chose to reject this SYN",
     Stop.SYN_COOKIE: "answered by a SYN-ACK that holds all there is to remember (RFC 4987 3.6)",
-    Stop.AHEAD_OF_COOKIE: "ahead of the segment that is to bring our SYN cookie: was that one lost?",
+    Stop.AHEAD_OF_COOKIE: "ahead of what is to bring our SYN cookie, and may have been lost",
     Stop.ACK_DEFERRED: "the listener waits for data: a bare ACK does not open (TCP_DEFER_ACCEPT)",
     Stop.SYN_TO_MANY: "a SYN to or from a broadcast or multicast address (RFC 9293 3.9.2.3)",
     Stop.BAD_ACK_IN_SYN_SENT: "acknowledges what SYN-SENT has not sent: answered with a reset",
