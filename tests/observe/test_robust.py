@@ -125,7 +125,7 @@ def flood(sources: int) -> tuple[Observer, Groups, int, int]:
             groups.add(flow, verdict_on(flow))
             judged_ones += 1
         if not source % 1000:
-            most = max(most, len(observer.scanner.flows) // 2)
+            most = max(most, len(observer.scanner.flows))
     for flow in observer.close():
         groups.add(flow, verdict_on(flow))
         judged_ones += 1

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lastack.wire.batches import BatchReader
 from lastack.wire.capture import CaptureError, CaptureReader, CaptureWriter
 
-Packet = tuple[int, int, bytes, int]
+Packet = tuple[int, int, bytes]
 
 
 def pcapng(packets: list[tuple[int, bytes]]) -> bytes:
@@ -36,7 +36,7 @@ def one_by_one(capture: bytes) -> tuple[list[Packet], str]:
     try:
         for record in CaptureReader(io.BytesIO(capture)):
             time = min(record.time_ns, 2**63 - 1)
-            got.append((time, record.linktype, record.data, record.original_length))
+            got.append((time, record.linktype, record.data))
     except CaptureError as error:
         return got, str(error)
     return got, ""
@@ -48,7 +48,7 @@ def in_batches(capture: bytes) -> tuple[list[Packet], str]:
         for batch in BatchReader(io.BytesIO(capture)).batches():
             for i in range(len(batch)):
                 data = batch.data[batch.starts[i] : batch.stops[i]]
-                got.append((batch.times[i], batch.linktype, data, batch.originals[i]))
+                got.append((batch.times[i], batch.linktype, data))
     except CaptureError as error:
         return got, str(error)
     return got, ""

@@ -15,6 +15,7 @@ from typing import BinaryIO, Final
 from lastack.observe.core.flow import Flow
 from lastack.observe.core.rows import Rows
 from lastack.observe.core.scan import LINGER, Scanner
+from lastack.observe.core.table import Table
 from lastack.observe.sources import Notice, in_order, open_capture
 from lastack.units import SECOND
 from lastack.wire.batches import Batch, BatchReader
@@ -85,14 +86,9 @@ class Observer:
 
     def close(self) -> list[Flow]:
         """Return all the connections that are left, in the order of their beginning."""
-        left = list(self._open_flows())
-        self.scanner.flows = {}
+        left = self.scanner.flows.values()
+        self.scanner.flows = Table()
         return sorted(self.take_finished() + left, key=_number)
-
-    def _open_flows(self) -> Iterator[Flow]:
-        for key, flow in self.scanner.flows.items():
-            if flow.key == key:
-                yield flow
 
     def _sweep_when_due(self) -> None:
         if int(self.scanner.number) - self._swept_at >= _SWEEP:
@@ -103,12 +99,13 @@ class Observer:
         self._swept_at = int(self.scanner.number)
         self._swept_when = self._now
         before = self._now - self.linger
-        gone = [flow for flow in self._open_flows() if flow.over and flow.last < before]
-        for flow in gone:
+        flows = self.scanner.flows
+        gone = [flow for flow in flows.values() if flow.over and flow.last < before]
+        for flow in sorted(gone, key=_number):
             self._let_go(flow)
-        excess = len(self.scanner.flows) // 2 - self.most_open
+        excess = len(flows) - self.most_open
         if excess > 0:
-            silent = sorted(self._open_flows(), key=_last)[: excess + self.most_open // 8]
+            silent = sorted(flows.values(), key=_last)[: excess + self.most_open // 8]
             for flow in silent:
                 if not flow.over:
                     flow.evicted = True
@@ -124,8 +121,8 @@ def _number(flow: Flow) -> int:
     return flow.number
 
 
-def _last(flow: Flow) -> int:
-    return int(flow.last)
+def _last(flow: Flow) -> tuple[int, int]:
+    return int(flow.last), flow.number
 
 
 def read(*paths: str | os.PathLike[str], most_open: int = MOST_OPEN) -> Iterator[Flow]:

@@ -12,7 +12,7 @@ from librt.vecs import append, vec
 from mypy_extensions import i64
 
 from lastack.units import SECOND
-from lastack.wire.capture import CaptureError, CaptureInterface, CaptureReader
+from lastack.wire.capture import CaptureError, CaptureInterface, CaptureReader, Record
 
 _U32: Final = 0xFFFFFFFF
 _MOST: Final = 1 << 24
@@ -25,8 +25,7 @@ _LAST: Final = (1 << 63) - 1
 class Batch:
     """Packets that lie in one buffer: packet i is `data[starts[i]:stops[i]]`.
 
-    `times` are nanoseconds since the epoch (at most 2**63 - 1), `originals` the lengths on the
-    wire in octets, and all are of one `linktype`.
+    `times` are nanoseconds since the epoch (at most 2**63 - 1), and all are of one `linktype`.
     """
 
     data: bytes
@@ -34,22 +33,15 @@ class Batch:
     starts: vec[i64]
     stops: vec[i64]
     times: vec[i64]
-    originals: vec[i64]
 
-    def __init__(self, data: bytes, linktype: int) -> None:
+    def __init__(
+        self, data: bytes, linktype: int, starts: vec[i64], stops: vec[i64], times: vec[i64]
+    ) -> None:
         self.data = data
         self.linktype = linktype
-        self.starts = vec[i64]()
-        self.stops = vec[i64]()
-        self.times = vec[i64]()
-        self.originals = vec[i64]()
-
-    def add(self, start: i64, size: i64, time: i64, original: i64) -> None:
-        """Put one more packet at the end."""
-        self.starts = append(self.starts, start)
-        self.stops = append(self.stops, start + size)
-        self.times = append(self.times, time)
-        self.originals = append(self.originals, original)
+        self.starts = starts
+        self.stops = stops
+        self.times = times
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -89,8 +81,7 @@ class BatchReader(CaptureReader):
         self.interfaces.append(interface)
         source.skip(24)
         while source.have(1):
-            batch = Batch(source.buffer, interface.linktype)
-            problem = self._pcap_batch(batch, little, fraction)
+            batch, problem = self._pcap_batch(interface.linktype, little, fraction)
             if len(batch):
                 yield batch
             elif not problem:
@@ -101,13 +92,14 @@ class BatchReader(CaptureReader):
             if problem:
                 raise CaptureError(problem, source.offset())
 
-    def _pcap_batch(self, batch: Batch, little: bool, fraction: i64) -> str:
-        """Take the whole records in the buffer; return what is wrong behind them, or ""."""
+    def _pcap_batch(self, linktype: int, little: bool, fraction: i64) -> tuple[Batch, str]:
+        """Take the whole records in the buffer; return also what is wrong behind them, or ""."""
         source = self._source
         data = source.buffer
         stop: i64 = len(data)
         at: i64 = source.at
         problem = ""
+        starts, stops, times = vec[i64](), vec[i64](), vec[i64]()
         while at + 16 <= stop:
             size = _word(data, at + 8, little)
             if size > _MOST:
@@ -116,10 +108,13 @@ class BatchReader(CaptureReader):
             if at + 16 + size > stop:
                 break
             time = _word(data, at, little) * SECOND + _word(data, at + 4, little) * fraction
-            batch.add(at + 16, size, time, _word(data, at + 12, little))
-            at += 16 + size
+            times = append(times, time)
+            at += 16
+            starts = append(starts, at)
+            at += size
+            stops = append(stops, at)
         source.skip(int(at) - source.at)
-        return problem
+        return Batch(data, linktype, starts, stops, times), problem
 
     def _block_batches(self) -> Iterator[Batch]:
         """Packets in enhanced packet blocks in batches, everything else block by block."""
@@ -134,10 +129,7 @@ class BatchReader(CaptureReader):
                     continue
             order, record = self._one_block(order)
             if record is not None:
-                batch = Batch(record.data, record.linktype)
-                time = min(max(record.time_ns, -_LAST), _LAST)
-                batch.add(0, len(record.data), time, record.original_length)
-                yield batch
+                yield _batch_of(record)
 
     def _epb_batch(self, little: bool) -> Batch:
         """Take the whole and well-formed enhanced packet blocks of one interface that follow."""
@@ -148,9 +140,9 @@ class BatchReader(CaptureReader):
         index = _word(data, at + 8, little) if at + 12 <= stop else -1
         number = self._first + int(index)
         if number >= len(self.interfaces):
-            return Batch(data, 0)
+            return Batch(data, 0, vec[i64](), vec[i64](), vec[i64]())
         interface = self.interfaces[number]
-        batch = Batch(data, interface.linktype)
+        starts, stops, times = vec[i64](), vec[i64](), vec[i64]()
         unit = _unit(interface)
         offset: i64 = interface.offset_ns
         while unit and at + 32 <= stop:
@@ -166,10 +158,19 @@ class BatchReader(CaptureReader):
             if high >= _DISTANT:
                 break
             ticks = high << 32 | _word(data, at + 16, little)
-            batch.add(at + 28, captured, ticks * unit + offset, _word(data, at + 24, little))
+            times = append(times, ticks * unit + offset)
+            starts = append(starts, at + 28)
+            stops = append(stops, at + 28 + captured)
             at += size
         source.skip(int(at) - source.at)
-        return batch
+        return Batch(data, interface.linktype, starts, stops, times)
+
+
+def _batch_of(record: Record) -> Batch:
+    """Return a single packet as a batch."""
+    time: i64 = min(max(record.time_ns, -_LAST), _LAST)
+    size: i64 = len(record.data)
+    return Batch(record.data, record.linktype, vec[i64]([0]), vec[i64]([size]), vec[i64]([time]))
 
 
 def _word(data: bytes, at: i64, little: bool) -> i64:

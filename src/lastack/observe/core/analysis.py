@@ -8,7 +8,7 @@ nanoseconds, `window` the 16 bits as they stand in the header.
 from enum import IntFlag
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from lastack.observe.core.infer import ACK, FIN, RST, SYN, distance
 from lastack.units import MS
@@ -66,6 +66,7 @@ _FAST_WITHIN: Final = 20 * MS
 _OUT_OF_ORDER_WITHIN: Final = 3 * MS
 
 
+@mypyc_attr(acyclic=True)
 class Track:
     """What is remembered of one direction for the next comparison.
 

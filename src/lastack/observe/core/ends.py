@@ -7,7 +7,7 @@ or that shows one side alone, leaves several states possible, and none is invent
 from enum import IntEnum
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i16, i32, i64, mypyc_attr
 
 from lastack.tcp.states import ROWS, Cause, State
 
@@ -35,6 +35,7 @@ class Evidence(IntEnum):
         return self.name.lower()
 
 
+@mypyc_attr(acyclic=True)
 class Change:
     """One step of one end through the table.
 
@@ -46,8 +47,8 @@ class Change:
 
     time: i64
     packet: i64
-    before: i64
-    after: i64
+    before: i16
+    after: i16
     cause: Cause
     evidence: Evidence
     threshold: i64
@@ -65,8 +66,8 @@ class Change:
     ) -> None:
         self.time = time
         self.packet = packet
-        self.before = before
-        self.after = after
+        self.before = i16(before)
+        self.after = i16(after)
         self.cause = cause
         self.evidence = evidence
         self.threshold = threshold
@@ -77,6 +78,7 @@ class Change:
         return f"<{self.packet} {moved}: {self.cause}, {self.evidence}>"
 
 
+@mypyc_attr(acyclic=True)
 class End:
     """One end of a connection as its own segments show it.
 
@@ -93,20 +95,20 @@ class End:
     ack: i64
     fin: i64
     hole: i64
-    fins: i64
-    pending: i64
-    refuted: i64
+    fins: i32
+    pending: i32
+    refuted: i32
     packets: i64
     octets: i64
-    syns: i64
+    syns: i32
     """SYNs without ACK that it sent; `syn_acks` those with it."""
-    syn_acks: i64
+    syn_acks: i32
     syn_octets: i64
     """Text that came with its SYN (TCP Fast Open)."""
-    resets: i64
-    refused_resets: i64
+    resets: i32
+    refused_resets: i32
     """Resets sent to it that were not exact, or that it lived through."""
-    refused_syns: i64
+    refused_syns: i32
     """SYNs sent into a connection that the other end had open."""
     syn_taken: bool
     """The text of its SYN was acknowledged by the SYN-ACK."""
@@ -114,21 +116,21 @@ class End:
     """Octets sent after it had acknowledged the other end's FIN."""
     fin_acked_by_fin: bool
     """What acknowledged its FIN was the other end's FIN."""
-    unanswered: i64
+    unanswered: i32
     """Segments that it has sent again since the other end was heard of."""
-    unheard: i64
+    unheard: i32
     """How often the other end had sent something again when this one answered with a reset."""
     round_trip: i64
     """The shortest time from where the capture was made to this end and back, 0 if unknown."""
-    wrong_acks: i64
+    wrong_acks: i32
     """Acknowledgments that it sent in answer to a SYN, and of something else."""
-    letters: i64
+    letters: i32
     """Which letters of the history this end has, one bit each."""
-    forged: i64
+    forged: i32
     """Resets under its address that it cannot have sent: their numbers are not its own."""
     clock: i64
     """The newest timestamp on new octets (RFC 7323)."""
-    broken: i64
+    broken: i32
     """The rules that it broke, one bit each (`violations.Rule`)."""
     last: i64
     """When its last segment was seen, nanoseconds."""

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i32, i64, mypyc_attr
 
 from lastack.observe.core.analysis import ASKS_AGAIN, SENT_AGAIN, Track, remarks_on
 from lastack.observe.core.ends import CLOSED, ESTABLISHED, SYNCHRONIZED, TIME_WAIT, UNKNOWN, End
@@ -10,6 +10,7 @@ from lastack.observe.core.infer import ACK, FIN, RST, SYN, begin, distance, segm
 
 _SYN_FIN_RST: Final = SYN | FIN | RST
 _LETTERS: Final = "shqfradtw"
+_LARGE: Final = 16
 _SYN: Final = 1
 _SYN_ACK: Final = 2
 _CONTRADICTION: Final = 4
@@ -22,6 +23,7 @@ _WINDOW: Final = 256
 _ZERO_WINDOW: Final = 512
 
 
+@mypyc_attr(acyclic=True)
 class Flow:
     """A connection: `a` is the end whose segment was seen first, `b` the other.
 
@@ -51,8 +53,8 @@ class Flow:
     reused: bool
     """Another connection took its addresses and ports over while an end was in TIME-WAIT."""
     unseen: i64
-    history: str
-    """What each end sent for the first time, in order: Zeek's letters, large ones for `a`."""
+    order: int
+    """The letters of `history`, five bits each: many connections have the same few."""
 
     def __init__(self, number: int, key: bytes, now: i64) -> None:
         self.number = number
@@ -70,7 +72,18 @@ class Flow:
         self.evicted = False
         self.reused = False
         self.unseen = 0
-        self.history = ""
+        self.order = 0
+
+    @property
+    def history(self) -> str:
+        """What each end sent for the first time, in order: Zeek's letters, large ones for `a`."""
+        text = ""
+        order = self.order
+        while order:
+            letter = _LETTERS[(order & 15) - 1]
+            text = (letter.upper() if order & _LARGE else letter) + text
+            order >>= 5
+        return text
 
     @property
     def over(self) -> bool:
@@ -129,7 +142,7 @@ class Flow:
         kind = _PURE_ACK
         if length:
             kind = _TEXT
-        if not me.letters & kind or flags & _SYN_FIN_RST or remarks:
+        if not i64(me.letters) & kind or flags & _SYN_FIN_RST or remarks:
             self._write_history(me, from_a, flags, length, remarks)
         me.packets += 1
         me.octets += length
@@ -169,14 +182,14 @@ class Flow:
             new |= _TEXT
         if remarks & _ZERO_WINDOW:
             new |= _WINDOW
-        new &= ~me.letters
-        if not new:
-            return
-        me.letters |= new
-        for place in range(len(_LETTERS)):
-            if new >> place & 1:
-                letter = _LETTERS[place]
-                self.history += letter.upper() if from_a else letter
+        new &= ~i64(me.letters)
+        me.letters |= i32(new)
+        letter = _LARGE if from_a else 0
+        while new:
+            letter += 1
+            if new & 1:
+                self.order = self.order << 5 | letter
+            new >>= 1
 
     def _note_acked(self, me: End, peer: End, ack: i64) -> None:
         if me.ack != UNKNOWN and distance(ack, me.ack) <= 0:

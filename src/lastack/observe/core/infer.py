@@ -8,7 +8,7 @@ not when the segment was sent (REFUTED). Every step is a row of the transition t
 
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i16, i32, i64
 
 from lastack.observe.core.ends import (
     CLOSE_WAIT,
@@ -147,7 +147,7 @@ def _settle(
     Returns the ACK of a FIN that may have been under way to this end when it sent its FIN again.
     """
     under_way: Change | None = None
-    left: i64 = 0
+    left: i32 = 0
     again = False
     for change in me.changes:
         if change.evidence is not _PRESUMED:
@@ -215,8 +215,8 @@ def _walk_again(end: End) -> None:
         after = arrival(states, change.cause)
         if change.evidence is _SENT:
             after = action(states, change.cause) or after
-        change.before = states
-        change.after = after
+        change.before = i16(states)
+        change.after = i16(after)
         states = after
     end.states = states
 

@@ -6,7 +6,7 @@ place; all else goes to `frames`, which knows the rest of the world.
 
 from typing import Final
 
-from librt.strings import read_i16_be, read_i32_be
+from librt.strings import read_i16_be, read_i32_be, read_i64_be
 from mypy_extensions import i64
 
 from lastack.observe.core.ends import TIME_WAIT
@@ -15,6 +15,7 @@ from lastack.observe.core.frames import Frames, Skipped
 from lastack.observe.core.infer import ACK, RST, SYN
 from lastack.observe.core.options import window_scale
 from lastack.observe.core.rows import Rows
+from lastack.observe.core.table import Table, half_of
 from lastack.observe.core.violations import Violations
 from lastack.units import SECOND
 from lastack.wire.batches import Batch
@@ -38,7 +39,7 @@ class Scanner:
     somebody takes them out.
     """
 
-    flows: dict[bytes, Flow]
+    flows: Table
     finished: list[Flow]
     frames: Frames
     packets: i64
@@ -71,7 +72,7 @@ class Scanner:
         self.seen = b""
         self.seen_at = 0
         self.seen_stop = 0
-        self.flows = {}
+        self.flows = Table()
         self.finished = []
         self.frames = Frames()
         self.packets = 0
@@ -105,16 +106,18 @@ class Scanner:
         elif linktype != _RAW:
             self._other(data, start, stop, linktype, now)
             return
-        if stop - ip < 40 or i64(data[ip]) != _PLAIN or i64(data[ip + 9]) != _TCP:
+        if stop - ip < 40:
             self._other(data, start, stop, linktype, now)
             return
-        total = i64(read_i16_be(data, ip + 2)) & 0xFFFF
-        if total < 40 or i64(read_i16_be(data, ip + 6)) & 0x3FFF:
+        # Version, length, identification, fragment: one word.
+        head = i64(read_i64_be(data, ip))
+        total = head >> 32 & 0xFFFF
+        if head >> 56 != _PLAIN or head & 0x3FFF or total < 40 or i64(data[ip + 9]) != _TCP:
             self._other(data, start, stop, linktype, now)
             return
         if self.shares > 1 and share_of(data, ip + 12, 4, self.shares) != self.share:
             return
-        self._segment(data, ip + 20, stop, total - 20, data[ip + 12 : ip + 24], now)
+        self._segment(data, ip + 20, stop, total - 20, data, ip + 12, 4, now)
 
     def _other(self, data: bytes, start: i64, stop: i64, linktype: i64, now: i64) -> None:
         if not self.frames.find_tcp(data, start, stop, linktype, now):
@@ -122,30 +125,38 @@ class Scanner:
                 self.skipped[self.frames.found.skipped] += 1
             return
         found = self.frames.found
-        if self.shares > 1:
-            half: i64 = (len(found.key) - 4) // 2
-            if share_of(found.key, 0, half, self.shares) != self.share:
-                return
-        self._segment(found.data, found.start, found.stop, found.length, found.key, now)
+        half = half_of(found.key)
+        if self.shares > 1 and share_of(found.key, 0, half, self.shares) != self.share:
+            return
+        self._segment(found.data, found.start, found.stop, found.length, found.key, 0, half, now)
 
-    def _segment(self, data: bytes, tcp: i64, stop: i64, total: i64, key: bytes, now: i64) -> None:
-        """Take in the segment at `tcp`; `total` octets of it were on the wire."""
-        length = total - (i64(data[tcp + 12]) >> 4) * 4
-        if length < 0 or length > total - 20:
+    def _segment(
+        self, data: bytes, tcp: i64, stop: i64, total: i64, key: bytes, at: i64, half: i64, now: i64
+    ) -> None:
+        """Take in the segment at `tcp`; `total` octets of it were on the wire.
+
+        At key[at] stand its addresses, `half` octets each, and its ports.
+        """
+        # ACK, length of the header, flags and window: one word.
+        word = i64(read_i64_be(data, tcp + 8))
+        header = (word >> 28 & 15) * 4
+        length = total - header
+        if length < 0 or header < 20:
             self.skipped[Skipped.MALFORMED] += 1
             return
-        flags = i64(data[tcp + 13])
+        flags = word >> 16 & 0xFF
         seq = i64(read_i32_be(data, tcp + 4)) & _U32
-        flow = self.flows.get(key)
-        if flow is None or (not flow.steady and self._is_past(flow, key, flags, seq, now)):
-            flow = self._open(key, now)
+        flow = self.flows.find(key, at, half)
+        from_a = self.flows.from_a
+        if flow is None or (not flow.steady and self._is_past(flow, from_a, flags, seq, now)):
+            flow = self._open(flow, key[at : at + 2 * half + 4], now)
+            from_a = True
         self.segments += 1
-        from_a = flow.key == key
-        ack = i64(read_i32_be(data, tcp + 8)) & _U32
-        window = i64(read_i16_be(data, tcp + 14)) & 0xFFFF
+        ack = word >> 32 & _U32
+        window = word & 0xFFFF
         packet = self.packets
         if length or flags & (SYN | RST | ACK) != ACK:
-            end = min(tcp + (i64(data[tcp + 12]) >> 4) * 4, stop)
+            end = min(tcp + header, stop)
             self.violations.segment(
                 flow, from_a, data, tcp + 20, end, flags, seq, ack, length, packet
             )
@@ -173,42 +184,32 @@ class Scanner:
                 flow.b.states,
             )
 
-    def _is_past(self, flow: Flow, key: bytes, flags: i64, seq: i64, now: i64) -> bool:
+    def _is_past(self, flow: Flow, from_a: bool, flags: i64, seq: i64, now: i64) -> bool:
         """Return whether a segment belongs to another connection than the one known so far."""
         if not flow.over:
             return False
         if now - flow.last > self.linger:
             return True
         # A SYN with the number of the first one is that one again.
-        sender = flow.a if flow.key == key else flow.b
+        sender = flow.a if from_a else flow.b
         return flags & (SYN | ACK) == SYN and seq != sender.isn
 
     def forget(self, flow: Flow) -> None:
         """Let go of a connection; what still comes of it begins another one."""
-        for key in (flow.key, reversed_key(flow.key)):
-            if self.flows.get(key) is flow:
-                del self.flows[key]
+        self.flows.remove(flow)
 
-    def _open(self, key: bytes, now: i64) -> Flow:
+    def _open(self, old: Flow | None, key: bytes, now: i64) -> Flow:
         """Begin a connection; one that had the same addresses and ports is over."""
-        old = self.flows.get(key)
         if old is not None:
             recent = now - old.last <= self.linger
             old.reused = recent and (old.a.states | old.b.states) & TIME_WAIT != 0
+            self.flows.remove(old)
             self.finished.append(old)
         self.number += 1
         # The shares together number their connections by the packets that opened them.
         flow = Flow(int(self.packets if self.shares > 1 else self.number), key, now)
-        self.flows[key] = flow
-        self.flows[reversed_key(key)] = flow
+        self.flows.add(flow)
         return flow
-
-
-def reversed_key(key: bytes) -> bytes:
-    """Return the key of the segments that go the other way."""
-    half = (len(key) - 4) // 2
-    ports = 2 * half
-    return key[half:ports] + key[:half] + key[ports + 2 :] + key[ports : ports + 2]
 
 
 def share_of(data: bytes, at: i64, half: i64, shares: i64) -> i64:

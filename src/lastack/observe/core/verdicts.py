@@ -136,7 +136,7 @@ class Verdict:
 def verdict_on(flow: Flow) -> Verdict:
     """Return what became of a connection, as far as its segments have been seen."""
     verdict = Verdict(_handshake(flow), Teardown.OPEN)
-    verdict.rejected_resets = flow.a.refused_resets + flow.b.refused_resets
+    verdict.rejected_resets = i64(flow.a.refused_resets + flow.b.refused_resets)
     verdict.reused = flow.reused
     if flow.reused:
         verdict.also.append(Also.TIME_WAIT_REUSE)
@@ -206,7 +206,7 @@ def _was_open(flow: Flow) -> bool:
 
 def _reached(end: End, states: i64) -> bool:
     for change in end.changes:
-        if change.evidence is not Evidence.REFUTED and change.after & states:
+        if change.evidence is not Evidence.REFUTED and i64(change.after) & states:
             return True
     return False
 
@@ -233,7 +233,7 @@ def _was_reset(flow: Flow, verdict: Verdict) -> bool:
         abort = _last(sender, Cause.ABORT)
         if abort is None or (not struck and other.states & ~(CLOSED | TIME_WAIT | LISTEN)):
             continue
-        verdict.by_a, verdict.since, verdict.state = by_a, abort.time, abort.before
+        verdict.by_a, verdict.since, verdict.state = by_a, abort.time, i64(abort.before)
         verdict.teardown = Teardown.ABORT
         if sender.packets == sender.resets or sender.unheard:
             verdict.teardown = Teardown.HALF_OPEN_DISCOVERED
@@ -259,7 +259,7 @@ def _is_stuck(flow: Flow, verdict: Verdict) -> bool:
                 return True
             verdict.teardown, verdict.by_a = Teardown.PEER_SILENT, not by_a
             verdict.state, verdict.since = end.states, other.last
-            verdict.retries = end.unanswered
+            verdict.retries = i64(end.unanswered)
             return True
     for by_a in (True, False):
         end, other = (flow.a, flow.b) if by_a else (flow.b, flow.a)

@@ -8,7 +8,7 @@ may be missing.
 from enum import IntEnum
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i32, i64
 
 from lastack.observe.core.ends import UNKNOWN, End
 from lastack.observe.core.flow import Flow
@@ -152,7 +152,7 @@ class Violations:
     def _broken(self, rule: Rule, flow: Flow, by_a: bool, packet: i64) -> None:
         self.counts[rule] = self.counts.get(rule, 0) + 1
         me = flow.a if by_a else flow.b
-        me.broken |= 1 << i64(rule)
+        me.broken |= 1 << i32(rule)
         if len(self.found) < MOST_KEPT and self.only in (0, flow.number):
             self.found.append(Violation(rule, packet, flow.number, by_a))
 
