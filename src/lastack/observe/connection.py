@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Final
 
-from lastack.observe.core.analysis import SENT_AGAIN, Remark, Track
+from lastack.observe.core.analysis import Remark, Track
 from lastack.observe.core.ends import Change, End, Evidence, names, states_in
 from lastack.observe.core.flow import Flow
 from lastack.observe.core.verdicts import Teardown, Verdict, verdict_on
@@ -12,7 +12,6 @@ from lastack.observe.core.violations import Rule, rules_in
 from lastack.observe.core.zeek import conn_state, history
 from lastack.tcp.states import Cause, State, transition
 
-_SENT_AGAIN: Final = [i for i in range(len(Remark)) if SENT_AGAIN >> i & 1]
 _NOBODYS: Final = (Teardown.OPEN, Teardown.NEVER_OPEN)
 
 
@@ -151,12 +150,6 @@ def addresses(key: bytes) -> tuple[tuple[str, int], tuple[str, int]]:
     return (a, ports[0] << 8 | ports[1]), (b, ports[2] << 8 | ports[3])
 
 
-def resent_by(track: Track) -> int:
-    """Return how many segments of a direction were sent again."""
-    counts = track.counts
-    return sum(counts[i] for i in _SENT_AGAIN) if counts else 0
-
-
 def _side(flow: Flow, end: End, track: Track, address: str, port: int, steps: bool) -> Side:
     measured = int(track.rtts)
     counts = track.counts
@@ -166,7 +159,7 @@ def _side(flow: Flow, end: End, track: Track, address: str, port: int, steps: bo
         states_in(int(end.states)),
         int(end.packets),
         int(end.octets),
-        resent_by(track),
+        track.resent(),
         int(end.resets),
         int(track.rtt_least) if measured else None,
         int(track.rtt_sum) // measured if measured else None,

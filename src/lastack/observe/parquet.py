@@ -1,15 +1,17 @@
-"""A capture as Parquet: `packets`, `transitions`, `connections`, a file of each a capture."""
+"""A capture as Parquet: `packets`, `transitions`, `connections`, a file of each a capture.
+
+The columns come from the compiled part as they are; nothing here looks at a single row.
+"""
 
 import errno
-from enum import IntEnum
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from lastack.errors import error_for
 from lastack.observe.captures import Capture
-from lastack.observe.connection import connection_of, section_of
-from lastack.observe.core.ends import Evidence, names
-from lastack.observe.core.flow import Flow
+from lastack.observe.core.columns import NOTHING
+from lastack.observe.core.lines import Lines
 from lastack.observe.core.rows import Rows
 from lastack.observe.core.steps import Steps
 from lastack.observe.core.verdicts import verdict_on
@@ -17,19 +19,17 @@ from lastack.observe.many import Question
 from lastack.observe.reading import Observer
 from lastack.observe.second import Corrections
 from lastack.observe.sources import Notice
-from lastack.observe.tables import (
-    CONNECTIONS,
-    PACKETS,
-    TRANSITIONS,
-    Record,
-    connection_row,
-)
-from lastack.tcp.states import Cause, State
+from lastack.observe.tables import CONNECTIONS, PACKETS, TRANSITIONS
 from lastack.wire.capture import CaptureError
 
 _GROUP: Final = 1 << 18
-"""Packets in a row group."""
-_SMALL_GROUP: Final = 1 << 14
+"""Packets, or changes, in a row group."""
+_ROOM: Final = _GROUP + (1 << 14)
+"""Rows made room for: a group, and what one buffer of a capture can add at most."""
+_SMALL_GROUP: Final = 1 << 15
+"""Connections in one."""
+_RANDOM: Final = ("seq", "ack")
+"""Columns in which neither values nor differences come again."""
 
 
 def _arrow() -> tuple[Any, Any, Any]:
@@ -43,126 +43,121 @@ def _arrow() -> tuple[Any, Any, Any]:
     return pyarrow, pyarrow.compute, pyarrow.parquet
 
 
-class _Table:
-    """Records that become a file, so many at a time."""
+class _File:
+    """The Parquet file of one table, whose columns and their Arrow types are given."""
 
     def __init__(self, path: Path, columns: dict[str, str]) -> None:
-        arrow, _, parquet = _arrow()
+        arrow, self._compute, self._parquet = _arrow()
         self._arrow = arrow
-        self._columns = columns
-        kinds = {"bool": arrow.bool_()}
+        self._sources = {1: arrow.uint8(), 2: arrow.int16(), 4: arrow.int32(), 8: arrow.int64()}
+        special = {"bool": arrow.bool_(), "string": arrow.dictionary(arrow.int32(), arrow.string())}
         self._schema = arrow.schema(
-            [(name, kinds.get(kind) or getattr(arrow, kind)()) for name, kind in columns.items()]
+            [(name, special.get(kind) or getattr(arrow, kind)()) for name, kind in columns.items()]
         )
+        steady = [name for name, kind in columns.items() if kind in ("int64", "int32")]
+        self._options = {
+            "compression": "zstd",
+            "store_schema": False,  # words are plain strings for whoever reads them
+            "use_dictionary": [n for n in columns if n not in steady and n not in _RANDOM],
+            "column_encoding": dict.fromkeys(steady, "DELTA_BINARY_PACKED"),
+        }
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._writer = parquet.ParquetWriter(path, self._schema, compression="zstd")
-        self._held: list[Record] = []
+        self.path = path
+        self._writer = self._writer_to(path)
 
-    def add(self, record: Record) -> None:
-        self._held.append(record)
-        if len(self._held) >= _SMALL_GROUP:
-            self.flush()
-
-    def flush(self) -> None:
-        if self._held:
-            self._writer.write_table(self._arrow.Table.from_pylist(self._held, self._schema))
-            self._held = []
+    def write(
+        self,
+        count: int,
+        numbers: Mapping[str, object],
+        words: Mapping[str, tuple[object, list[str]]],
+    ) -> None:
+        """Write so many rows: columns of numbers, and columns of places in lists of words."""
+        columns = [
+            self._numbers(numbers[field.name], count, field.type)
+            if field.name in numbers
+            else self._words(*words[field.name], count)
+            for field in self._schema
+        ]
+        self._writer.write_table(self._arrow.Table.from_arrays(columns, schema=self._schema))
 
     def close(self) -> None:
-        self.flush()
         self._writer.close()
 
+    def _writer_to(self, path: Path) -> Any:
+        return self._parquet.ParquetWriter(path, self._schema, **self._options)
 
-class _Steps:
-    """The rows of changes of state; words are looked up by number, a table of them at a time."""
+    def _numbers(self, column: object, count: int, kind: Any) -> Any:
+        array = self._array(column, count, kind)
+        if kind.bit_width == 64:
+            known = self._compute.not_equal(array, NOTHING)
+            array = self._compute.if_else(known, array, None)
+        return array
+
+    def _array(self, column: object, count: int, kind: Any) -> Any:
+        buffer = self._arrow.py_buffer(column)
+        source = self._sources[memoryview(column).itemsize]  # type: ignore[arg-type]
+        if source.bit_width == kind.bit_width:
+            source = kind  # the same bits
+        array = self._arrow.Array.from_buffers(source, count, [None, buffer])
+        return self._compute.cast(array, kind)
+
+    def _words(self, places: object, words: list[str], count: int) -> Any:
+        indices = self._array(places, count, self._arrow.int32())
+        return self._arrow.DictionaryArray.from_arrays(indices, self._arrow.array(words, "string"))
+
+
+class _Connections(_File):
+    """The rows of connections, a group at a time."""
 
     def __init__(self, path: Path, capture: str) -> None:
-        self._arrow, self._compute, parquet = _arrow()
+        super().__init__(path, CONNECTIONS)
         self._capture = capture
-        kinds = [(name, getattr(self._arrow, kind)()) for name, kind in TRANSITIONS.items()]
-        self._schema = self._arrow.schema(kinds)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._writer = parquet.ParquetWriter(path, self._schema, compression="zstd")
-        self._rows = Steps()
-        self._words: dict[str, list[str]] = {
-            "end": ["a", "b"],
-            "before": [names(mask) for mask in range(1 << len(State))],
-            "cause": _by_number(Cause),
-            "evidence": _by_number(Evidence),
-        }
-        self._words["after"] = self._words["before"]
+        self.lines = Lines()
 
-    def add(self, flow: Flow) -> None:
-        self._rows.add(flow)
-        if len(self._rows) >= _GROUP:
-            self.flush()
-
-    def flush(self) -> None:
-        rows, self._rows = self._rows, Steps()
-        arrow = self._arrow
-        found = {
-            name: arrow.Array.from_buffers(arrow.int64(), len(rows), [None, arrow.py_buffer(one)])
-            for name, one in rows.columns().items()
-        }
-        found["capture"] = arrow.repeat(arrow.scalar(self._capture, arrow.string()), len(rows))
-        found["section"] = self._sections(found["before"], found["cause"])
-        for name, words in self._words.items():
-            places = found[name].cast(arrow.int32())
-            found[name] = arrow.DictionaryArray.from_arrays(places, words).dictionary_decode()
-        columns = [found[name] for name in TRANSITIONS]
-        self._writer.write_table(arrow.Table.from_arrays(columns, schema=self._schema))
-
-    def _sections(self, before: Any, cause: Any) -> Any:
-        compute = self._compute
-        both = compute.add(compute.multiply(before, 64), cause).dictionary_encode()
-        sections = [section_of(code >> 6, Cause(code & 63)) for code in both.dictionary.to_pylist()]
-        words = self._arrow.array(sections, self._arrow.string())
-        return self._arrow.DictionaryArray.from_arrays(both.indices, words).dictionary_decode()
-
-    def close(self) -> None:
-        if len(self._rows):
-            self.flush()
-        self._writer.close()
+    def flush(self, least: int = 1) -> None:
+        """Write what there is, if it is so much."""
+        lines = self.lines
+        if len(lines) >= least:
+            numbers = {name: column.values for name, column in lines.numbers.items()}
+            words: dict[str, tuple[object, list[str]]] = {
+                name: (column.codes, column.words) for name, column in lines.words.items()
+            }
+            words["capture"] = (bytes(len(lines)), [self._capture])
+            self.write(len(lines), numbers, words)
+            self.lines = Lines()
 
 
-def _by_number(kind: type[IntEnum]) -> list[str]:
-    """Return the words of an enumeration, each at the place of its number."""
-    words = [""] * (max(kind) + 1)
-    for one in kind:
-        words[one] = str(one)
-    return words
+class _Transitions(_File):
+    """The rows of changes of state, a group at a time."""
+
+    def __init__(self, path: Path, capture: str) -> None:
+        super().__init__(path, TRANSITIONS)
+        self._capture = capture
+        self.steps = Steps()
+
+    def flush(self, least: int = 1) -> None:
+        """Write what there is, if it is so much."""
+        steps = self.steps
+        if len(steps) >= least:
+            words = steps.words()
+            words["capture"] = (bytes(len(steps)), [self._capture])
+            self.write(len(steps), steps.numbers(), words)
+            self.steps = Steps()
 
 
-class _Packets:
+class _Packets(_File):
     """The rows of segments; states that were refuted later are set right at the end."""
 
     def __init__(self, path: Path) -> None:
-        self._arrow, self._compute, self._parquet = _arrow()
-        self.path = path
-        self._schema = self._arrow.schema(
-            [
-                (name, self._arrow.bool_() if kind == "bool" else getattr(self._arrow, kind)())
-                for name, kind in PACKETS.items()
-            ]
-        )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._writer = self._writer_to(path)
+        super().__init__(path, PACKETS)
 
-    def _writer_to(self, path: Path) -> Any:
-        return self._parquet.ParquetWriter(path, self._schema, compression="zstd")
+    def flush(self, rows: Rows) -> None:
+        """Write some rows."""
+        if len(rows):
+            self.write(len(rows), rows.columns(), {})
 
-    def write(self, rows: Rows) -> None:
-        arrow = self._arrow
-        arrays = []
-        for name, kind in zip(PACKETS, self._schema.types):
-            column = arrow.Array.from_buffers(
-                arrow.int64(), len(rows), [None, arrow.py_buffer(rows.columns()[name])]
-            )
-            arrays.append(self._compute.cast(column, kind, safe=False))
-        self._writer.write_table(arrow.Table.from_arrays(arrays, schema=self._schema))
-
-    def close(self, corrections: Corrections) -> None:
-        self._writer.close()
+    def correct(self, corrections: Corrections) -> None:
+        """Write the whole file anew, where something was refuted."""
         if not corrections.ways:
             return
         written = self.path.with_suffix(".first")
@@ -204,17 +199,17 @@ def write_parquet(given: tuple[Capture, Question, str, int], notice: Notice | No
     """
     capture, question, folder, place = given
     name = f"{place:04}-{Path(capture.name).name if capture.name != '-' else 'stdin'}.parquet"
-    connections = _Table(Path(folder, "connections", name), CONNECTIONS)
-    transitions = _Steps(Path(folder, "transitions", name), capture.name)
+    connections = _Connections(Path(folder, "connections", name), capture.name)
+    transitions = _Transitions(Path(folder, "transitions", name), capture.name)
     packets = _Packets(Path(folder, "packets", name))
-    observer = Observer(question.most_open, rows=Rows())
+    observer = Observer(question.most_open, rows=Rows(_ROOM))
     corrections = Corrections()
 
     def octets_read(octets: int) -> None:
         rows = observer.scanner.rows
         if rows is not None and len(rows) >= _GROUP:
-            packets.write(rows)
-            observer.scanner.rows = Rows()
+            observer.scanner.rows = Rows(_ROOM)
+            packets.flush(rows)
         if notice is not None:
             notice(octets)
 
@@ -225,13 +220,17 @@ def write_parquet(given: tuple[Capture, Question, str, int], notice: Notice | No
             verdict = verdict_on(flow)
             if question.wanted and not question.wanted.matches(flow, verdict):
                 continue
-            connections.add(connection_row(connection_of(flow, capture.name, verdict)))
-            transitions.add(flow)
+            connections.lines.add(flow, verdict)
+            connections.flush(_SMALL_GROUP)
+            transitions.steps.add(flow)
+            transitions.flush(_GROUP)
     except CaptureError as error:
         problem = str(error)
     if observer.scanner.rows is not None:
-        packets.write(observer.scanner.rows)
-    packets.close(corrections)
-    connections.close()
-    transitions.close()
+        packets.flush(observer.scanner.rows)
+    connections.flush()
+    transitions.flush()
+    for table in (packets, connections, transitions):
+        table.close()
+    packets.correct(corrections)
     return problem

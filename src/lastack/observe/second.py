@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from lastack.observe.captures import Capture
 from lastack.observe.connection import steps_of
 from lastack.observe.core.analysis import Remark
-from lastack.observe.core.ends import End, Evidence, states_in
+from lastack.observe.core.ends import End, states_in
 from lastack.observe.core.flow import Flow
 from lastack.observe.core.rows import Rows
+from lastack.observe.core.steps import was_refuted
 from lastack.observe.core.violations import Violation
 from lastack.observe.reading import MOST_OPEN, Observer
 from lastack.observe.sources import Notice, in_order, open_capture
@@ -77,10 +78,9 @@ class _Way:
     """The states of an end after each packet, as its changes say in the end."""
 
     def __init__(self, end: End) -> None:
-        refuted = any(change.evidence is Evidence.REFUTED for change in end.changes)
-        self.steps = steps_of(end) if refuted else []
+        self.refuted = was_refuted(end)
+        self.steps = steps_of(end)
         self.start = int(end.start)
-        self.refuted = refuted
 
     def after(self, packet: int, presumed: int) -> tuple[State, ...]:
         """Return the states after a packet; `presumed` is what was believed at the time."""
@@ -102,9 +102,8 @@ class Corrections:
 
     def note(self, flow: Flow) -> None:
         """Remember how a connection went, if that differs from what was believed."""
-        ways = _Way(flow.a), _Way(flow.b)
-        if ways[0].refuted or ways[1].refuted:
-            self.ways[flow.number] = ways
+        if was_refuted(flow.a) or was_refuted(flow.b):
+            self.ways[flow.number] = _Way(flow.a), _Way(flow.b)
 
     def after(
         self, number: int, packet: int, a: int, b: int
@@ -157,7 +156,7 @@ def _of_batch(observer: Observer, batch: Batch, corrections: Corrections) -> Ite
 
 
 def _seen(rows: Rows, data: bytes, corrections: Corrections) -> Seen:
-    number, packet = int(rows.connection[0]), int(rows.packet[0])
+    number, packet = rows.connection[0], int(rows.packet[0])
     states = corrections.after(number, packet, int(rows.state_a[0]), int(rows.state_b[0]))
     return Seen(
         packet,
@@ -165,9 +164,9 @@ def _seen(rows: Rows, data: bytes, corrections: Corrections) -> Seen:
         number,
         rows.from_a[0] == 1,
         int(rows.flags[0]),
-        int(rows.seq[0]),
-        int(rows.ack[0]),
-        int(rows.window[0]),
+        rows.seq[0] & 0xFFFFFFFF,
+        rows.ack[0] & 0xFFFFFFFF,
+        rows.window[0] & 0xFFFF,
         int(rows.length[0]),
         Remark(int(rows.remarks[0])),
         *states,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
-from lastack.observe.connection import Connection, addresses, connection_of, endpoint, resent_by
+from lastack.observe.connection import Connection, addresses, connection_of, endpoint
 from lastack.observe.core.flow import Flow
 from lastack.observe.core.frames import Skipped
 from lastack.observe.core.groups import Group, Groups
@@ -282,7 +282,7 @@ class Summary:
         number = flow.number
         resent = 0
         if flow.track_a.counts or flow.track_b.counts:
-            resent = resent_by(flow.track_a) + resent_by(flow.track_b)
+            resent = flow.track_a.resent() + flow.track_b.resent()
             self.sent_again += resent
         record: Connection | None = None
         order = self._order(flow, resent)

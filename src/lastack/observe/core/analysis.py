@@ -115,6 +115,11 @@ class Track:
         self.timed = _NONE
         self.timed_at = 0
 
+    def resent(self) -> int:
+        """Return how many segments of this direction were sent again."""
+        counts = self.counts
+        return counts[0] + counts[1] if counts else 0
+
     def count(self, remark: Remark) -> int:
         """Return how many segments of this direction had that remark."""
         place = int(remark).bit_length() - 1

@@ -327,11 +327,16 @@ def place_of_a(key: bytes) -> bytes:
     return key[:half] + key[-4:-2]
 
 
+def place_of_b(key: bytes) -> bytes:
+    """Return the address and the port of a flow's `b`."""
+    half = (len(key) - 4) // 2
+    return key[half : 2 * half] + key[-2:]
+
+
 def places(flow: Flow) -> tuple[bytes, bytes]:
     """Return address and port of the end that asked, and of the one that was asked."""
     key = flow.key
-    half = (len(key) - 4) // 2
-    a, b = place_of_a(key), key[half : 2 * half] + key[-2:]
+    a, b = place_of_a(key), place_of_b(key)
     if not flow.a.syns and (flow.b.syns or (flow.a.syn_acks and not flow.b.syn_acks)):
         return b, a
     return a, b
@@ -339,9 +344,10 @@ def places(flow: Flow) -> tuple[bytes, bytes]:
 
 def endpoint_of(place: bytes) -> str:
     """Return an address and a port as text."""
-    address = ip_address(place[:-2])
-    port = int.from_bytes(place[-2:], "big")
-    return f"{address}:{port}" if address.version == 4 else f"[{address}]:{port}"
+    port = place[-2] << 8 | place[-1]
+    if len(place) == 6:
+        return f"{place[0]}.{place[1]}.{place[2]}.{place[3]}:{port}"
+    return f"[{ip_address(place[:-2])}]:{port}"
 
 
 def _by_count(group: Group) -> tuple[int, str]:

@@ -2,67 +2,59 @@
 
 from typing import Final
 
-from librt.vecs import append, vec
-from mypy_extensions import i64
+from librt.vecs import extend, vec
+from mypy_extensions import i16, i32, i64, u8
 
-COLUMNS: Final = (
-    "packet",
-    "time_ns",
-    "connection",
-    "from_a",
-    "flags",
-    "seq",
-    "ack",
-    "window",
-    "length",
-    "remarks",
-    "state_a",
-    "state_b",
-)
-"""The columns in order; all are whole numbers."""
+_U16: Final = 0xFFFF
+_U32: Final = 0xFFFFFFFF
 
 
 class Rows:
-    """Columns of equal length, a row for each segment.
+    """Columns with a row for each segment, `count` of them; what is behind is room.
 
     `packet` is its number in the capture, `time` nanoseconds since the epoch, `connection` the
     flow's number, `from_a` 1 or 0. `seq` and `ack` are absolute, `window` is as it stands in the
     header, `length` octets of text, `remarks` the bits of Remark, `state_a` and `state_b` the sets
-    of states after the segment, one bit a State.
+    of states after the segment, one bit a State. The columns of 16 and 32 bits are to be read as
+    numbers without a sign.
     """
 
+    count: i64
+    room: i64
     packet: vec[i64]
     time: vec[i64]
-    connection: vec[i64]
-    from_a: vec[i64]
-    flags: vec[i64]
-    seq: vec[i64]
-    ack: vec[i64]
-    window: vec[i64]
-    length: vec[i64]
-    remarks: vec[i64]
-    state_a: vec[i64]
-    state_b: vec[i64]
+    connection: vec[i32]
+    from_a: vec[u8]
+    flags: vec[u8]
+    seq: vec[i32]
+    ack: vec[i32]
+    window: vec[i16]
+    length: vec[i32]
+    remarks: vec[i16]
+    state_a: vec[i16]
+    state_b: vec[i16]
 
-    def __init__(self) -> None:
-        self.packet = vec[i64]()
-        self.time = vec[i64]()
-        self.connection = vec[i64]()
-        self.from_a = vec[i64]()
-        self.flags = vec[i64]()
-        self.seq = vec[i64]()
-        self.ack = vec[i64]()
-        self.window = vec[i64]()
-        self.length = vec[i64]()
-        self.remarks = vec[i64]()
-        self.state_a = vec[i64]()
-        self.state_b = vec[i64]()
+    def __init__(self, room: i64 = 1) -> None:
+        self.count = 0
+        self.room = room
+        self.packet = vec[i64]([0] * room)
+        self.time = vec[i64]([0] * room)
+        self.connection = vec[i32]([0] * room)
+        self.from_a = vec[u8]([0] * room)
+        self.flags = vec[u8]([0] * room)
+        self.seq = vec[i32]([0] * room)
+        self.ack = vec[i32]([0] * room)
+        self.window = vec[i16]([0] * room)
+        self.length = vec[i32]([0] * room)
+        self.remarks = vec[i16]([0] * room)
+        self.state_a = vec[i16]([0] * room)
+        self.state_b = vec[i16]([0] * room)
 
     def __len__(self) -> int:
-        return len(self.packet)
+        return int(self.count)
 
-    def columns(self) -> dict[str, vec[i64]]:
-        """Return the columns by the names of COLUMNS."""
+    def columns(self) -> dict[str, object]:
+        """Return the columns by name."""
         return {
             "packet": self.packet,
             "time_ns": self.time,
@@ -83,7 +75,7 @@ class Rows:
         packet: i64,
         time: i64,
         connection: i64,
-        from_a: i64,
+        from_a: bool,
         flags: i64,
         seq: i64,
         ack: i64,
@@ -94,15 +86,40 @@ class Rows:
         state_b: i64,
     ) -> None:
         """Put one more row at the end."""
-        self.packet = append(self.packet, packet)
-        self.time = append(self.time, time)
-        self.connection = append(self.connection, connection)
-        self.from_a = append(self.from_a, from_a)
-        self.flags = append(self.flags, flags)
-        self.seq = append(self.seq, seq)
-        self.ack = append(self.ack, ack)
-        self.window = append(self.window, window)
-        self.length = append(self.length, length)
-        self.remarks = append(self.remarks, remarks)
-        self.state_a = append(self.state_a, state_a)
-        self.state_b = append(self.state_b, state_b)
+        if self.count == self.room:
+            self._make_room()
+        at = self.count
+        self.count = at + 1
+        self.packet[at] = packet
+        self.time[at] = time
+        self.connection[at] = i32(connection)
+        self.from_a[at] = 1 if from_a else 0
+        self.flags[at] = u8(flags)
+        self.seq[at] = i32(_signed(seq, _U32))
+        self.ack[at] = i32(_signed(ack, _U32))
+        self.window[at] = i16(_signed(window, _U16))
+        self.length[at] = i32(length)
+        self.remarks[at] = i16(remarks)
+        self.state_a[at] = i16(state_a)
+        self.state_b[at] = i16(state_b)
+
+    def _make_room(self) -> None:
+        more = Rows(self.room)
+        self.room += more.room
+        self.packet = extend(self.packet, more.packet)
+        self.time = extend(self.time, more.time)
+        self.connection = extend(self.connection, more.connection)
+        self.from_a = extend(self.from_a, more.from_a)
+        self.flags = extend(self.flags, more.flags)
+        self.seq = extend(self.seq, more.seq)
+        self.ack = extend(self.ack, more.ack)
+        self.window = extend(self.window, more.window)
+        self.length = extend(self.length, more.length)
+        self.remarks = extend(self.remarks, more.remarks)
+        self.state_a = extend(self.state_a, more.state_a)
+        self.state_b = extend(self.state_b, more.state_b)
+
+
+def _signed(number: i64, most: i64) -> i64:
+    """Return the number with a sign that has the same bits; `most` has all of them set."""
+    return number - most - 1 if number > most >> 1 else number

@@ -173,7 +173,7 @@ class Scanner:
                 packet,
                 now,
                 flow.number,
-                1 if from_a else 0,
+                from_a,
                 flags,
                 seq,
                 ack,
