@@ -24,7 +24,7 @@ from lastack.cli.read_one import OneOptions, complained, show_ladder, show_why
 from lastack.cli.read_stream import write_stream
 from lastack.cli.reading_bar import reading_bar
 from lastack.observe.captures import Capture, captures_in
-from lastack.observe.many import Question, cores, summaries
+from lastack.observe.many import Processes, Question, Workers, cores, summaries
 from lastack.observe.reading import MOST_OPEN
 from lastack.observe.streams import SIDES
 from lastack.observe.summary import SORTS, Summary, Wanted, plain_word, verdict_names
@@ -81,6 +81,7 @@ def _verdict(text: str) -> str:
     help="Connections kept open at a time.",
 )
 @click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: one a core]")
+@click.option("--dask", metavar="ADDRESS", help="Read by the workers of that dask cluster.")
 @click.option("--connection", type=click.IntRange(1), metavar="N", help="Draw its ladder.")
 @click.option("--why", type=click.IntRange(1), metavar="N", help="Every change of state of it.")
 @click.option("--stream", type=click.IntRange(1), metavar="N", help="What its ends said, raw.")
@@ -113,6 +114,7 @@ def read(
     sort: str,
     most_open: int,
     jobs: int | None,
+    dask: str | None,
     connection: int | None,
     why: int | None,
     stream: int | None,
@@ -158,10 +160,11 @@ def read(
         shown = show_ladder if connection else show_why
         problem = shown(found[0], connection or why or 0, most_open, look)
         return max(code, complained(problem, found[0].name, lang))
+    workers = _workers(found, jobs, dask)
     if as_json or as_csv or parquet:
         form = "json" if as_json else "csv" if as_csv else f"parquet {parquet}"
-        return max(code, _as_data(found, question, form, packets, jobs or cores(), lang))
-    return max(code, _print_summaries(found, question, jobs or cores(), look))
+        return max(code, _as_data(found, question, form, packets, workers, lang))
+    return max(code, _print_summaries(found, question, workers, look))
 
 
 def _found(
@@ -189,19 +192,30 @@ def _passed_over(file: str, why: str, lang: str) -> int:
     return FAILED if why else 0
 
 
+def _workers(captures: Sequence[Capture], jobs: int | None, dask: str | None) -> Workers:
+    """Return who reads them; what passes by once is read here."""
+    if not all(capture.again for capture in captures):
+        return Processes(1)
+    if dask is None:
+        return Processes(jobs or cores())
+    from lastack.observe.cluster import Cluster
+
+    return click.get_current_context().with_resource(Cluster(dask))
+
+
 def _as_data(
     captures: Sequence[Capture],
     question: Question,
     form: str,
     packets: bool,
-    jobs: int,
+    workers: Workers,
     lang: str,
 ) -> int:
     code = 0
     kind, _, folder = form.partition(" ")
     with reading_bar(captures, lang, 2 if packets else 1) as notice:
         if kind == "parquet":
-            problems = list(write_as_parquet(captures, question, folder, jobs, notice))
+            problems = list(write_as_parquet(captures, question, folder, workers, notice))
             for capture, problem in zip(captures, problems):
                 code = max(code, complained(problem, capture.name, lang))
             return code
@@ -216,11 +230,11 @@ def _as_data(
 
 
 def _print_summaries(
-    captures: Sequence[Capture], question: Question, jobs: int, look: OneOptions
+    captures: Sequence[Capture], question: Question, workers: Workers, look: OneOptions
 ) -> int:
     code = 0
     with reading_bar(captures, look.lang) as notice:
-        found = summaries(captures, question, jobs, notice)
+        found = summaries(captures, question, workers, notice)
         first = next(found)
     for summary in chain((first,), found):
         if len(captures) > 1:

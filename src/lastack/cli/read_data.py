@@ -11,7 +11,7 @@ from lastack.observe.captures import Capture
 from lastack.observe.connection import Connection, connection_of
 from lastack.observe.core.verdicts import verdict_on
 from lastack.observe.core.violations import Violation
-from lastack.observe.many import Question, each
+from lastack.observe.many import Question, Workers
 from lastack.observe.parquet import write_parquet
 from lastack.observe.reading import Observer
 from lastack.observe.second import Corrections, segments
@@ -106,11 +106,15 @@ def print_as_csv(found: Found, heading: bool, notice: Notice | None) -> str:
 
 
 def write_as_parquet(
-    captures: Sequence[Capture], question: Question, folder: str, jobs: int, notice: Notice | None
+    captures: Sequence[Capture],
+    question: Question,
+    folder: str,
+    workers: Workers,
+    notice: Notice | None,
 ) -> Iterator[str]:
     """Write each capture into the folder; return what is wrong with each."""
     given = [(capture, question, folder, place) for place, capture in enumerate(captures)]
-    if len(given) == 1:
+    if workers.near and len(given) == 1:
         yield write_parquet(given[0], notice)
     else:
-        yield from each(write_parquet, given, jobs)
+        yield from workers.each(write_parquet, given)

@@ -1,6 +1,5 @@
 """Which captures a list of paths stands for: single files, rotated series, folders of both."""
 
-import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from lastack.observe.core.flow import Flow
+from lastack.observe.places import is_file, is_folder, size_of
 from lastack.observe.reading import Observer, read_with
 from lastack.observe.sources import Notice, in_order, open_capture
 from lastack.wire.batches import BatchReader
@@ -31,12 +31,12 @@ class Capture:
     @property
     def size(self) -> int:
         """Octets on disk, 0 for what is no plain file."""
-        return sum(os.path.getsize(file) for file in self.files if os.path.isfile(file))
+        return sum(size_of(file) for file in self.files)
 
     @property
     def again(self) -> bool:
         """Whether it can be read a second time."""
-        return all(os.path.isfile(file) for file in self.files)
+        return all(is_file(file) for file in self.files)
 
     def flows(self, observer: Observer, notice: Notice | None = None) -> Iterator[Flow]:
         """Return its connections as they end, as `read_with` does."""
@@ -54,7 +54,7 @@ def captures_in(paths: Iterable[str]) -> tuple[list[Capture], list[tuple[str, st
     files: list[str] = []
     passed_over: list[tuple[str, str]] = []
     for path in paths:
-        if path == "-" or not Path(path).is_dir():
+        if not is_folder(path):
             files.append(path)
             continue
         for file in in_order([path]):

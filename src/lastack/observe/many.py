@@ -1,11 +1,13 @@
 """Captures over many processes: one capture each, or one capture shared out by connection.
 
-Every process is started anew (spawn) and is given plain values, so this works wherever Python does.
+Work and its results are plain values: processes here or on other machines may do it.
 """
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from itertools import chain
 from typing import Final, TypeVar
 
 from lastack.observe.captures import Capture
@@ -26,23 +28,38 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def processes(count: int) -> Executor:
-    """Return so many processes, started anew; what it takes is loaded when it is needed."""
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
+class Workers(ABC):
+    """Who reads captures: `count` at the same time; where they are `near`, this process is one."""
 
-    return ProcessPoolExecutor(count, get_context("spawn"))
+    def __init__(self, count: int, near: bool) -> None:
+        self.count = count
+        self.near = near
+
+    @abstractmethod
+    def executor(self, most: int) -> Executor:
+        """Return what gives work to the others, `most` of them at the same time."""
+
+    def each(self, work: Callable[[_Given], _Result], given: Sequence[_Given]) -> Iterator[_Result]:
+        """Return what a function of a module makes of each, in order."""
+        if self.near and (self.count <= 1 or len(given) <= 1):
+            yield from map(work, given)
+            return
+        with self.executor(len(given)) as others:
+            yield from others.map(work, given)
 
 
-def each(
-    work: Callable[[_Given], _Result], given: Sequence[_Given], jobs: int
-) -> Iterator[_Result]:
-    """Return what a function of a module makes of each, in order, by `jobs` processes."""
-    if jobs <= 1 or len(given) <= 1:
-        yield from map(work, given)
-        return
-    with processes(min(jobs, len(given))) as pool:
-        yield from pool.map(work, given)
+class Processes(Workers):
+    """Processes of this machine; each is started anew (spawn), so this works everywhere."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count, near=True)
+
+    def executor(self, most: int) -> Executor:
+        """Return so many processes; what that takes is loaded when it is needed."""
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+
+        return ProcessPoolExecutor(min(self.count, most), get_context("spawn"))
 
 
 class Question:
@@ -83,31 +100,36 @@ def summarize(
 
 
 def summaries(
-    captures: Sequence[Capture], question: Question, jobs: int, notice: Notice | None = None
+    captures: Sequence[Capture], question: Question, workers: Workers, notice: Notice | None = None
 ) -> Iterator[Summary]:
-    """Return the summary of each capture, in order; the same whatever `jobs` is."""
+    """Return the summary of each capture, in order; the same whoever the workers are."""
     if len(captures) == 1:
-        yield _shared(captures[0], question, jobs, notice)
-    elif jobs <= 1:
+        yield _shared(captures[0], question, workers, notice)
+    elif workers.near and workers.count <= 1:
         for capture in captures:
             yield summarize(capture, question, notice=notice)
     else:
         given = [(capture, question, 0, 1) for capture in captures]
-        yield from each(_summarize, given, jobs)
+        yield from workers.each(_summarize, given)
 
 
-def _shared(capture: Capture, question: Question, jobs: int, notice: Notice | None) -> Summary:
-    """Share one capture out: this process takes the first share itself."""
-    if jobs <= 1 or not capture.again or capture.size < WORTH_SHARING:
+def _shared(
+    capture: Capture, question: Question, workers: Workers, notice: Notice | None
+) -> Summary:
+    """Share one capture out; where the workers are near, the first share is read here."""
+    shares = workers.count if capture.again and capture.size >= WORTH_SHARING else 1
+    here = 1 if workers.near else 0
+    if shares == here:
         return summarize(capture, question, notice=notice)
-    with processes(jobs - 1) as pool:
-        others = [
-            pool.submit(_summarize, (capture, question, share, jobs)) for share in range(1, jobs)
-        ]
-        whole = summarize(capture, question, 0, jobs, notice)
-        for other in others:
-            whole.merge(other.result())
-    whole.renumber()
+    given = [(capture, question, share, shares) for share in range(shares)]
+    with workers.executor(shares - here) as others:
+        asked = [others.submit(_summarize, one) for one in given[here:]]
+        parts = [summarize(capture, question, 0, shares, notice)] if here else []
+        whole, *rest = chain(parts, (one.result() for one in asked))
+    for part in rest:
+        whole.merge(part)
+    if rest:
+        whole.renumber()
     return whole
 
 

@@ -7,10 +7,10 @@ import re
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 from lastack.errors import error_for
+from lastack.observe.places import files_in, is_folder, open_place
 from lastack.wire.capture import CaptureError
 
 _GZIP: Final = b"\x1f\x8b"
@@ -23,12 +23,13 @@ Notice = Callable[[int], None]
 
 
 def open_capture(path: str | os.PathLike[str], notice: Notice | None = None) -> BinaryIO:
-    """Open a capture for reading octets, decompressing gzip and zstd; `-` is standard input.
+    """Open a capture for reading octets, decompressing gzip and zstd.
 
-    `notice` hears of the octets that are read, as they stand in the file.
-    Raises OSError when it cannot be opened, and for zstd without the library (ENOTSUP).
+    `-` is standard input; a URL is opened by fsspec. `notice` hears of the octets that are read, as
+    they stand in the file.
+    Raises OSError when it cannot be opened, and ENOTSUP for zstd or a URL without the library.
     """
-    raw: BinaryIO = sys.stdin.buffer if str(path) == "-" else open(path, "rb", buffering=1 << 20)  # noqa: SIM115
+    raw = sys.stdin.buffer if str(path) == "-" else open_place(str(path))
     peeked = _Peeked(raw, notice)
     if peeked.start[:2] == _GZIP:
         unpacked = gzip.GzipFile(fileobj=cast(BinaryIO, peeked))
@@ -103,14 +104,13 @@ class _Unpacked:
 def in_order(paths: Iterable[str | os.PathLike[str]]) -> Iterator[str]:
     """Return the paths of one capture in the order in which they were written.
 
-    A folder stands for the captures in it. The files of a rotated series differ in a number, which
-    counts as a number: trace.pcap9 comes before trace.pcap10.
+    A folder stands for the captures in it, a URL with a `*` for those that match. The files of a
+    rotated series differ in a number, which counts as a number: trace.pcap9 comes before
+    trace.pcap10.
     """
     for path in paths:
-        place = Path(path)
-        if str(path) != "-" and place.is_dir():
-            names = [str(one) for one in place.iterdir() if one.is_file()]
-            yield from sorted(names, key=_by_number)
+        if is_folder(str(path)):
+            yield from sorted(files_in(str(path)), key=_by_number)
         else:
             yield str(path)
 

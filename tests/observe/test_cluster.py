@@ -1,0 +1,138 @@
+"""Captures at URLs, and captures read by a dask cluster: the same results as from a file, here."""
+
+import gzip
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.observe.worlds import chance_world
+
+from lastack.errors import LastackError
+from lastack.observe.captures import Capture, captures_in
+from lastack.observe.many import WORTH_SHARING, Processes, Question, summaries
+from lastack.observe.reading import read
+from lastack.observe.summary import Summary, Wanted
+from lastack.sim.talk import Conversation
+from lastack.units import SECOND
+from lastack.wire.capture import CaptureWriter
+
+fsspec = pytest.importorskip("fsspec")
+
+
+def capture_of(seeds: range) -> bytes:
+    """A capture of several conversations, each between addresses of its own."""
+    file = io.BytesIO()
+    writer = CaptureWriter(file)
+    for seed in seeds:
+        world = chance_world(seed)
+        Conversation(world, bytes(2000), bytes(1000), left_closes_first=True).run()
+        for time, passage in world.captured("left"):
+            data = bytearray(passage.packet.to_bytes())
+            data[14] = data[18] = seed + 1
+            writer.write(bytes(data), time + seed * SECOND)
+    writer.flush()
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three captures, one of them compressed, and something else."""
+    place = tmp_path_factory.mktemp("captures")
+    (place / "x.pcap").write_bytes(capture_of(range(4)))
+    (place / "y.pcap.gz").write_bytes(gzip.compress(capture_of(range(4, 6))))
+    (place / "z.pcap").write_bytes(capture_of(range(6, 9))[:-20])
+    (place / "notes.txt").write_text("no capture")
+    return place
+
+
+def told(summary: Summary) -> tuple[object, ...]:
+    """What a summary amounts to, without the capture's name."""
+    bests = (summary.shown, summary.resent, summary.stuck)
+    shown = [(one.number, one.a, one.b, one.teardown) for b in bests for one in b.connections()]
+    return (
+        summary.packets, summary.segments, summary.connections, summary.octets, summary.first,
+        summary.last, summary.skipped, summary.handshakes, summary.teardowns, summary.problem,
+        shown,
+    )  # fmt: skip
+
+
+def test_a_url_is_read_as_a_file_is(folder: Path) -> None:
+    """A file, a folder, and what a `*` matches; file:// and memory:// alike."""
+    for name in ("x.pcap", "y.pcap.gz"):
+        with fsspec.open(f"memory://captures/{name}", "wb") as file:
+            file.write((folder / name).read_bytes())
+    here = [flow.number for flow in read(folder / "x.pcap")]
+    assert len(here) == 4
+    for url in (f"file://{folder}/x.pcap", "memory://captures/x.pcap", "memory://captures/*.pcap"):
+        assert [flow.number for flow in read(url)] == here
+    found, passed_over = captures_in([f"file://{folder}"])
+    assert [Path(one.name).name for one in found] == ["x.pcap", "y.pcap.gz", "z.pcap"]
+    assert [Path(name).name for name, _ in passed_over] == ["notes.txt"]
+    assert [one.size for one in found] == [one.size for one in captures_in([str(folder)])[0]]
+    assert all(one.again for one in found)
+
+
+def test_a_url_that_cannot_be_opened_is_an_error_of_the_system() -> None:
+    """No such file, no such protocol."""
+    with pytest.raises(FileNotFoundError):
+        list(read("memory://captures/nowhere"))
+    with pytest.raises(LastackError, match="nosuch"):
+        list(read("nosuch://captures/x"))
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    """The address of a scheduler on loopback with two workers, each a process."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+    ) as made:
+        yield made.scheduler_address
+
+
+def test_a_cluster_gives_what_one_process_does(cluster: str, folder: Path) -> None:
+    """Several captures, and one that is shared out; the damage of one is told."""
+    from lastack.observe.cluster import Cluster
+
+    question = Question(Wanted(), 5)
+    captures, _ = captures_in([str(folder)])
+    with Cluster(cluster) as workers:
+        assert (workers.count, workers.near) == (2, False)
+        theirs = list(summaries(captures, question, workers))
+        ours = list(summaries(captures, question, Processes(1)))
+        assert [told(one) for one in theirs] == [told(one) for one in ours]
+        assert theirs[2].problem
+        for name in (str(folder / "x.pcap"), f"file://{folder}/x.pcap"):
+            (one,) = summaries([Capture(name, (name,))], question, workers)
+            assert told(one) == told(ours[0])
+
+
+def test_a_cluster_that_is_not_there_is_an_error_of_the_system() -> None:
+    """Within the patience."""
+    pytest.importorskip("distributed")
+    from lastack.observe.cluster import Cluster
+
+    with pytest.raises(ConnectionRefusedError, match="no dask scheduler"):
+        Cluster("tcp://127.0.0.1:1", patience=0.5)
+
+
+def test_one_capture_is_shared_out_over_a_cluster(cluster: str, tmp_path: Path) -> None:
+    """From WORTH_SHARING on; numbers and counts are those of one process."""
+    from lastack.observe.cluster import Cluster
+
+    path = tmp_path / "big.pcap"
+    data = capture_of(range(8))
+    rest = WORTH_SHARING - len(data)
+    with path.open("wb") as file:
+        file.write(data)
+        writer = CaptureWriter(file)  # a second section of a pcapng
+        for _ in range(rest // 60_000 + 1):
+            writer.write(bytes(60_000), 0)
+        writer.flush()
+    capture = Capture(str(path), (str(path),))
+    question = Question(Wanted(), 5)
+    with Cluster(cluster) as workers:
+        (theirs,) = summaries([capture], question, workers)
+    (ours,) = summaries([capture], question, Processes(1))
+    assert told(theirs) == told(ours) and ours.connections == 8
