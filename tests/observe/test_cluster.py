@@ -86,7 +86,7 @@ def cluster() -> Iterator[str]:
     """The address of a scheduler on loopback with two workers, each a process."""
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1"
     ) as made:
         yield made.scheduler_address
 
