@@ -166,6 +166,26 @@ def test_what_to_look_at_is_said_with_a_place_and_an_example(tmp_path: Path) -> 
     assert said(str(path), "--verdict", "blind-reset-rejected", "--csv").count("\n") == 2
 
 
+@pytest.mark.parametrize("name", ("only the client's side", "split handshake", "backscatter"))
+def test_what_is_odd_about_a_handshake_or_a_tap_is_to_be_looked_at(
+    tmp_path: Path, name: str
+) -> None:
+    """Whoever reads the summary must know, before anything is concluded from the rest."""
+    path = tmp_path / "odd.pcap"
+    with path.open("wb") as file:
+        writer = CaptureWriter(file)
+        for number, (time, passage) in enumerate(SCENES[name].play().captured("left")):
+            if SCENES[name].seen(number, passage):
+                writer.write(passage.intact.to_bytes(), time)
+        writer.flush()
+    (trouble,) = (
+        str(one)
+        for one in (SCENES[name].handshake, SCENES[name].teardown)
+        if str(one) in {"half seen", "split handshake", "backscatter"}
+    )
+    assert f"look at  #1 {trouble} at 10.0.0." in said(str(path))
+
+
 def lines_of(text: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in text.splitlines()]
 

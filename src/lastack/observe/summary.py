@@ -29,8 +29,14 @@ _BROKEN_OFF: Final = (
     Teardown.ABORT,
     Teardown.HALF_OPEN_DISCOVERED,
     Teardown.TIME_WAIT_ASSASSINATION,
+    Teardown.HALF_SEEN,
 )
-_IN_VAIN: Final = (Handshake.REFUSED, Handshake.NO_ANSWER, Handshake.HALF_OPEN)
+_IN_VAIN: Final = (
+    Handshake.REFUSED,
+    Handshake.NO_ANSWER,
+    Handshake.HALF_OPEN,
+    Handshake.BACKSCATTER,
+)
 _FINE: Final = (Teardown.NORMAL, Teardown.THREE_SEGMENT, Teardown.OPEN)
 WORST: Final = 3
 _MOST_PLACES: Final = 4096
@@ -258,6 +264,8 @@ class Summary:
             self._note(flow, str(verdict.teardown), verdict.by_a)
         elif verdict.handshake in _IN_VAIN:
             self._note(flow, str(verdict.handshake), flow.b.syns > flow.a.syns)
+        if verdict.handshake is Handshake.SPLIT_HANDSHAKE:
+            self._note(flow, str(verdict.handshake), False)
 
     def _note_oddities(self, flow: Flow, verdict: Verdict) -> None:
         """Note what happened besides where it had to be borne, a broken rule at who broke it."""

@@ -255,7 +255,7 @@ def _worst(summary: Summary, language: str) -> Iterator[Text]:
             count=f"{summary.sent_again:,}",
             segments=f"{summary.sent:,}",
             share=f"{100 * summary.sent_again / summary.sent:.2g}",
-            worst=", ".join(worst),
+            worst=words["then"].join(worst),
         )
         yield _titled(words["resent"], line)
     longest = [one for one in summary.stuck.connections() if summary.last - one.since >= SECOND]

@@ -198,7 +198,7 @@ SKIPPED: Final[dict[str, dict[str, str]]] = {
         "not tcp": "not TCP",
         "cut": "cut short by the snapshot length before the header's end",
         "malformed": "malformed",
-        "fragment": "fragments of a datagram that is put together with the last of them",
+        "fragment": "pieces of datagrams, which are put together with the last one",
         "link type": "of a link layer that is not known",
     },
     "zh": {
