@@ -279,6 +279,7 @@ def test_what_is_missing_in_a_stream_is_said_on_stderr(tmp_path: Path) -> None:
 def test_a_terminal_is_not_commanded_by_what_was_captured() -> None:
     """Control characters are written out; line ends stay."""
     assert for_the_eye(b"a\x1b[2J\r\nb\t\xff") == b"a\\x1b[2J\nb\t\\xff"
+    assert for_the_eye("答案 é".encode()) == "答案 é".encode()
 
 
 def test_csv_has_a_heading_and_a_line_a_connection(capture: Path) -> None:

@@ -6,6 +6,7 @@ import click
 
 from lastack.cli.common import console, show
 from lastack.cli.main import FAILED
+from lastack.cli.reading_bar import reading_bar
 from lastack.observe.captures import Capture
 from lastack.observe.connection import connection_of
 from lastack.observe.core.flow import Flow
@@ -33,56 +34,51 @@ class OneOptions:
         self.lang = lang
 
 
-class One:
-    """A connection, what was corrected of it, what it broke, and what is wrong with the capture."""
-
-    def __init__(self, flow: Flow, capture: Capture, sought: Sought) -> None:
-        self.connection = connection_of(flow, capture.name, steps=True)
-        self.corrections = Corrections()
-        self.corrections.note(flow)
-        self.violations = sought.violations
-        self.problem = "" if sought.problem is None else str(sought.problem)
-
-
-def find(capture: Capture, number: int, most_open: int, lang: str) -> One:
-    """Return a connection. Raises UsageError when there is no such connection."""
-    sought = seek(capture, number, most_open)
+def find(capture: Capture, number: int, most_open: int, lang: str) -> tuple[Flow, Sought]:
+    """Return a connection and what is known with it. Raises UsageError when there is none such."""
+    with reading_bar([capture], lang) as notice:
+        sought = seek(capture, number, most_open, notice)
     if sought.flow is None:
         words = EVIDENCE[lang]["no_number"]
         raise click.UsageError(words.format(number=number, count=f"{sought.count:,}"))
-    return One(sought.flow, capture, sought)
+    return sought.flow, sought
 
 
 def show_ladder(capture: Capture, number: int, most_open: int, how: OneOptions) -> str:
     """Print the ladder of a connection; return what is wrong with the capture."""
     if not capture.again:
         raise click.UsageError(EVIDENCE[how.lang]["once"])
-    one = find(capture, number, most_open, how.lang)
-    seen = segments(capture, one.corrections, number, most_open)
-    ladder = captured_ladder(one.connection, seen, one.violations, how.lang)
+    flow, sought = find(capture, number, most_open, how.lang)
+    one = connection_of(flow, capture.name, steps=True)
+    corrections = Corrections()
+    corrections.note(flow)
+    with reading_bar([capture], how.lang) as notice:
+        seen = segments(capture, corrections, number, most_open, notice)
+        ladder = captured_ladder(one, seen, sought.violations, how.lang)
     if not how.show_all:
         ladder = ladder.shortened(_MOST_SHOWN, EVIDENCE[how.lang]["gap"])
     if how.svg is not None:
         how.svg.write_text(ladder_svg(ladder), encoding="utf-8")
     if how.html is not None:
-        page = ladder_page(one.connection, ladder, one.violations, how.lang)
+        page = ladder_page(one, ladder, sought.violations, how.lang)
         how.html.write_text(page, encoding="utf-8")
     out = console()
-    for head in head_lines(one.connection, how.lang):
+    for head in head_lines(one, how.lang):
         show(out, in_ascii(head) if how.ascii_only else head)
     for line in ladder.lines(min(out.width, 100), how.ascii_only, how.names):
         show(out, line)
-    return one.problem
+    return str(sought.problem or "")
 
 
 def show_why(capture: Capture, number: int, most_open: int, how: OneOptions) -> str:
     """Print every change of state of a connection; return what is wrong with the capture."""
-    one = find(capture, number, most_open, how.lang)
+    flow, sought = find(capture, number, most_open, how.lang)
+    one = connection_of(flow, capture.name, steps=True)
     out = console()
-    whys = why_lines(one.connection, one.violations, how.lang)
-    for line in (*head_lines(one.connection, how.lang), *whys):
+    whys = why_lines(one, sought.violations, how.lang)
+    for line in (*head_lines(one, how.lang), *whys):
         show(out, in_ascii(line) if how.ascii_only else line)
-    return one.problem
+    return str(sought.problem or "")
 
 
 def complained(problem: str, capture: str, lang: str) -> int:

@@ -9,9 +9,8 @@ from typing import BinaryIO
 import click
 
 from lastack.cli.main import FAILED
-from lastack.cli.read_one import complained
+from lastack.cli.read_one import complained, find
 from lastack.observe.captures import Capture
-from lastack.observe.second import seek
 from lastack.observe.streams import What, streams_of
 from lastack.view.capture_words import EVIDENCE, STREAM
 
@@ -26,10 +25,7 @@ def write_stream(
     words = STREAM[lang]
     if not capture.again:
         raise click.UsageError(EVIDENCE[lang]["once"])
-    sought = seek(capture, number, most_open)
-    if sought.flow is None:
-        count = f"{sought.count:,}"
-        raise click.UsageError(EVIDENCE[lang]["no_number"].format(number=number, count=count))
+    _, sought = find(capture, number, most_open, lang)
     code = 0
     with _opened(output) as (file, readable):
         for piece in streams_of(capture, number, sought, side, most_open):
@@ -41,16 +37,16 @@ def write_stream(
             end, count, offset = piece.side.upper(), f"{piece.count:,}", f"{piece.offset:,}"
             line = words[piece.what].format(end=end, count=count, offset=offset)
             click.echo(f"lastack: {line}", err=True)
-    problem = "" if sought.problem is None else str(sought.problem)
-    return max(code, complained(problem, capture.name, lang))
+    return max(code, complained(str(sought.problem or ""), capture.name, lang))
 
 
 def for_the_eye(data: bytes) -> bytes:
     """Return octets as a terminal may show them: a captured stream must not command it."""
-    return b"".join(
-        bytes((octet,)) if octet in b"\n\t" or 32 <= octet < 127 else b"\\x%02x" % octet
-        for octet in data.replace(b"\r\n", b"\n")
-    )
+    text = data.replace(b"\r\n", b"\n").decode("utf-8", "backslashreplace")
+    return "".join(
+        one if one in "\n\t" or one.isprintable() else one.encode("unicode_escape").decode()
+        for one in text
+    ).encode()
 
 
 @contextmanager

@@ -35,7 +35,9 @@ class Sought:
     problem: CaptureError | None
 
 
-def seek(capture: Capture, number: int, most_open: int = MOST_OPEN) -> Sought:
+def seek(
+    capture: Capture, number: int, most_open: int = MOST_OPEN, notice: Notice | None = None
+) -> Sought:
     """Look through a capture for one connection. Raises OSError when it cannot be opened."""
     observer = Observer(most_open)
     observer.scanner.violations.only = number
@@ -43,7 +45,7 @@ def seek(capture: Capture, number: int, most_open: int = MOST_OPEN) -> Sought:
     problem: CaptureError | None = None
     count = 0
     try:
-        for flow in capture.flows(observer):
+        for flow in capture.flows(observer, notice):
             count = max(count, flow.number)
             if flow.number == number:
                 found = flow

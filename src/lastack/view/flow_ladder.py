@@ -25,6 +25,12 @@ from lastack.wire.segment import ACK, SYN, Segment, decode_segment
 MOST_RUNGS: Final = 100_000
 _WIDE: Final = 100
 _MOST_NAMED: Final = 5
+_PAGE_STYLE: Final = """<style>
+body { margin: 2em auto; max-width: 62em; color: #1f2933; background: #fff }
+pre { font: 13px/1.5 Menlo, Consolas, 'DejaVu Sans Mono', 'Noto Sans Mono CJK SC', monospace;
+      white-space: pre-wrap }
+svg { max-width: 100%; height: auto }
+</style>"""
 _USUAL: Final = ("complete", "normal", "three segment", "open")
 """Verdicts that need no explanation."""
 _TROUBLE: Final = (
@@ -101,7 +107,7 @@ def ladder_page(
     title = f"{connection.a.endpoint} {connection.b.endpoint}"
     return (
         f'<!DOCTYPE html>\n<html lang="{language}"><head><meta charset="utf-8">'
-        f"<title>{escape(title)}</title></head>\n<body>\n"
+        f"<title>{escape(title)}</title>{_PAGE_STYLE}</head>\n<body>\n"
         f"<pre>{escape(head)}</pre>\n{ladder_svg(ladder)}<pre>{escape(lines)}</pre>\n"
         "</body></html>\n"
     )
