@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.observe.worlds import chance_world
 
+from lastack.cli.read import read as read_command
 from lastack.errors import LastackError
 from lastack.observe.captures import Capture, captures_in
 from lastack.observe.many import WORTH_SHARING, Processes, Question, summaries
@@ -136,3 +137,23 @@ def test_one_capture_is_shared_out_over_a_cluster(cluster: str, tmp_path: Path) 
         (theirs,) = summaries([capture], question, workers)
     (ours,) = summaries([capture], question, Processes(1))
     assert told(theirs) == told(ours) and ours.connections == 8
+
+
+def test_the_command_prints_the_same_from_a_cluster(
+    cluster: str, folder: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Summaries and tables, and the tables of Parquet."""
+    pages = []
+    for words in (["--dask", cluster], ["--jobs", "1"]):
+        assert read_command.main([str(folder), *words], standalone_mode=False) == 1
+        pages.append(capsys.readouterr())
+    assert pages[0] == pages[1] and pages[0].out.count("connections") >= 3
+    parquet = pytest.importorskip("pyarrow.parquet", reason="the extra `read` is not installed")
+    for words, name in ((["--dask", cluster], "theirs"), (["--jobs", "1"], "ours")):
+        arguments = [str(folder), *words, "--parquet", str(tmp_path / name)]
+        assert read_command.main(arguments, standalone_mode=False) == 1
+    files = sorted((tmp_path / "ours").rglob("*.parquet"))
+    assert len(files) == 9
+    for file in files:
+        theirs = tmp_path / "theirs" / file.relative_to(tmp_path / "ours")
+        assert parquet.read_table(theirs).equals(parquet.read_table(file))

@@ -1,6 +1,7 @@
 """`lastack read -i IFACE`: what listening needs on the command line, and how it begins and ends."""
 
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import Any, Final
 
 import click
 from rich.console import Console
+from rich.live import Live as Screen
 
 from lastack.cli.common import SIZE, TIME, print_json
 from lastack.observe.captures import Capture
@@ -99,8 +101,9 @@ def listening_line(live: Capture, screen: Console, lang: str) -> Iterator[Notice
             dropped=f"{interface.dropped:,}",
         )
 
-    with screen.status(line()) as status:
-        yield lambda _: status.update(line())
+    beside_data = sys.stdout.isatty()
+    with Screen(line(), console=screen, transient=True, redirect_stdout=beside_data) as shown:
+        yield lambda _: shown.update(line())
 
 
 def live_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,5 +1,6 @@
 """A bar for long reads, on a terminal alone, and on stderr so that it stays out of the data."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -28,7 +29,9 @@ def reading_bar(captures: Sequence[Capture], lang: str, passes: int = 1) -> Iter
         yield None
         return
     columns = (BarColumn(None), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=screen, transient=True) as bar:
+    with Progress(
+        *columns, console=screen, transient=True, redirect_stdout=sys.stdout.isatty()
+    ) as bar:
         task = bar.add_task("", total=total)
 
         def notice(octets: int) -> None:
