@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.observe.scenarios import Scene
+from tests.observe.test_robust import mutated
 from tests.observe.worlds import EPOCH, Tapped, chance_world, written
 
 from lastack.observe import Piece, What, stream
@@ -165,17 +166,20 @@ def test_a_gap_that_was_acknowledged_holds_nothing_up_for_long() -> None:
     assert pieces[0] == Piece("a", What.GAP, 0, 100) and len(pieces) > 1000
 
 
-def capture_of(folder: Path, *segments: tuple[bool, int, int, int, bytes]) -> Path:
-    """A capture of segments given as (from a, flags, seq, ack, text)."""
+Given = tuple[bool, int, int, int, bytes]
+
+
+def capture_of(folder: Path, *segments: Given, tunnel: bytes = b"", name: str = "one") -> Path:
+    """A capture of segments given as (from a, flags, seq, ack, text), each behind `tunnel`."""
     file = io.BytesIO()
     writer = CaptureWriter(file)
     for i, (from_a, flags, seq, ack, text) in enumerate(segments):
         ports, addresses = ((1000, 80), (A, B)) if from_a else ((80, 1000), (B, A))
         tcp = struct.pack("!HHIIBBHHH", *ports, seq, ack, 5 << 4, flags, 1000, 0, 0) + text
         head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(tcp), 1, 0, 64, 6, 0, *addresses)
-        writer.write(head + tcp, EPOCH + i * MS)
+        writer.write(tunnel + head + tcp, EPOCH + i * MS)
     writer.flush()
-    return written(folder, "segments.pcapng", file.getvalue())
+    return written(folder, f"{name}.pcapng", file.getvalue())
 
 
 def test_text_in_a_syn_belongs_to_the_stream(tmp_path: Path) -> None:
@@ -186,6 +190,45 @@ def test_text_in_a_syn_belongs_to_the_stream(tmp_path: Path) -> None:
         pieces = list(stream(capture_of(tmp_path, *opening, *rest), number=1))
         assert said(pieces, "a") == b"in the SYN, and behind"
         assert {one.what for one in pieces} == {What.TEXT}
+
+
+TALK: tuple[Given, ...] = (
+    (True, 2, 99, 0, b""),
+    (False, 0x12, 500, 100, b""),
+    (True, 0x18, 100, 501, b"first, "),
+    (True, 0x18, 107, 501, b"second"),
+    (False, 0x18, 501, 113, b"answer"),
+)
+
+
+def test_a_stream_goes_on_in_the_next_file_of_a_series(tmp_path: Path) -> None:
+    """The files of a rotated capture are one."""
+    files = [capture_of(tmp_path, *TALK[:3], name="x0"), capture_of(tmp_path, *TALK[3:], name="x1")]
+    pieces = list(stream(*files, number=1))
+    assert said(pieces, "a") == b"first, second" and said(pieces, "b") == b"answer"
+
+
+def test_a_stream_in_a_tunnel_is_like_any_other(tmp_path: Path) -> None:
+    """GRE in IPv4, the total length left at 0 as offload leaves it."""
+    outer = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 0, 1, 0, 64, 47, 0, B, A) + b"\0\0\x08\0"
+    pieces = list(stream(capture_of(tmp_path, *TALK, tunnel=outer), number=1))
+    assert said(pieces, "a") == b"first, second" and said(pieces, "b") == b"answer"
+    assert [one.side for one in pieces] == ["a", "a", "b"]
+
+
+def test_streams_of_mutated_captures_lie_end_to_end(tmp_path: Path) -> None:
+    """Whatever is in the file: pieces and gaps without overlap, no exception but CaptureError."""
+    for seed in range(150):
+        path = written(tmp_path, "mutated", mutated(Random(seed)))
+        at = {"a": 0, "b": 0}
+        try:
+            for one in stream(path, number=1):
+                if one.what in (What.TEXT, What.GAP):
+                    assert one.offset == at[one.side] and one.count > 0, seed
+                    at[one.side] += one.count
+                    assert one.what is What.GAP or len(one.data) == one.count, seed
+        except (CaptureError, NoSuchConnection):
+            pass
 
 
 def test_a_stream_whose_beginning_was_not_captured_says_so(tmp_path: Path) -> None:
