@@ -236,13 +236,18 @@ def test_steady_delays_do_not_end_slow_start(exit: SlowStartExit) -> None:
 
 def test_an_idle_time_costs_half_the_window_for_each_rto_under_linux() -> None:
     """RFC 2861 3.1, down to the initial window; RFC 5681 4.1 has that at once."""
-    for halving, rounds, left in ((True, 1, 50), (True, 3, 12), (True, 9, 10), (False, 1, 10)):
+    for how, rounds, left in (
+        ("rfc2861", 1, 50),
+        ("rfc2861", 3, 12),
+        ("rfc2861", 9, 10),
+        ("rfc5681", 1, 10),
+    ):
         cubic = Cubic(MSS, 10 * MSS)
-        cubic.configure(Config(halve_when_idle=halving))
+        cubic.configure(Config(window_validation=how))
         cubic.cwnd, cubic.ssthresh = 100 * MSS, 60 * MSS
         cubic.on_idle(0, rounds)
         assert cubic.cwnd // MSS == left
-        assert cubic.ssthresh == (75 if halving else 60) * MSS
+        assert cubic.ssthresh == (75 if how == "rfc2861" else 60) * MSS
 
 
 class Own(CongestionController):

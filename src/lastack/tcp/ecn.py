@@ -8,7 +8,7 @@ the sender of data listens (`listen`), slows down once a window (`reduced`) and 
 (`mark`).
 """
 
-from lastack.tcp import accurate
+from lastack.tcp import accurate, validation
 from lastack.tcp.ecn_state import (
     ACCEPTED,
     ACCURATE,
@@ -217,7 +217,7 @@ def listen(tcb: Tcb, segment: Segment, prior: int, delivered: int, now: int) -> 
     controller, recovery = tcb.controller, tcb.recovery
     if ecn.reducing or controller is None or recovery is None or recovery.phase is not Phase.OPEN:
         return
-    controller.on_ecn(prior, now)
+    validation.marked(tcb, controller, prior, now)
     reduced(tcb)
     if tcb.config.prr and not controller.bounds_recovery:
         recovery.reduction = Reduction(controller.ssthresh, prior, tcb.sent.transmitted)

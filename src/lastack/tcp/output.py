@@ -15,6 +15,7 @@ from lastack.tcp import (
     syn,
     tail_probe,
     user_timeout,
+    validation,
 )
 from lastack.tcp.config import UNLIMITED
 from lastack.tcp.ecn_state import ACCURATE, NONE
@@ -211,8 +212,7 @@ def _restart(tcb: Tcb, now: int) -> None:
     if controller is None or tcb.snd.usable <= 0 or tcb.snd.nxt == tcb.snd.end:
         return
     idle = now - tcb.sent_at
-    if idle > tcb.rtt.rto and tcb.config.restart_after_idle:
-        controller.on_idle(now, (idle - 1) // tcb.rtt.rto)
+    validation.restarts(tcb, controller, idle, now)
     controller.on_restart(now, idle, tcb.rtt.srtt)
     pacing.update(tcb)
 
@@ -259,6 +259,8 @@ def _resend(tcb: Tcb, span: Sent, now: int) -> Segment:
     if tcb.ecn.feedback is ACCURATE:
         ecn.goes_again(tcb, span.start)
     tcb.sent.resent(span, now)
+    if tcb.validation is not None and span.retransmits == 1:
+        tcb.validation.resent += span.length
     spurious.was_resent(tcb, span.length, now)
     tcb.retransmissions += 1
     length = span.length

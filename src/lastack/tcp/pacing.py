@@ -29,7 +29,7 @@ def update(tcb: Tcb) -> None:
     if controller is None:
         return
     rate = controller.pacing_rate()
-    if rate == 0 and tcb.config.pacing and tcb.rtt.srtt:
+    if rate == 0 and tcb.rtt.srtt and (tcb.config.pacing or _in_doubt(tcb)):
         slow = 2 * controller.cwnd < controller.ssthresh
         percent = SLOW_START_PERCENT if slow else AVOIDANCE_PERCENT
         window = max(controller.cwnd, tcb.sent.in_flight)
@@ -42,6 +42,11 @@ def update(tcb: Tcb) -> None:
     if tcb.pacer is None:
         tcb.pacer = Pacer()
     tcb.pacer.set_rate(rate, tcb.mss)
+
+
+def _in_doubt(tcb: Tcb) -> bool:
+    """Return whether nobody knows if the path takes a whole window at once (RFC 7661 4.4.2)."""
+    return tcb.validation is not None and not tcb.validation.validated
 
 
 def may_send(tcb: Tcb, pacer: Pacer, now: int) -> bool:

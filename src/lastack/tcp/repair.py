@@ -4,7 +4,7 @@ One entry for each thing that tells of losses: an ACK, the timer for reordering,
 timer.
 """
 
-from lastack.tcp import ecn, mtu_probing, sampling, spurious
+from lastack.tcp import ecn, mtu_probing, sampling, spurious, validation
 from lastack.tcp.recovery import Acked, Losses, Phase, Reduction
 from lastack.tcp.recovery.base import ENTERED, NOTHING, RECOVERED
 from lastack.tcp.tcb import Tcb
@@ -52,7 +52,7 @@ def _turn(tcb: Tcb, losses: Losses, prior: int, now: int) -> None:
             flight = max(flight, controller.ssthresh)  # it has seen to it that no burst follows
             recovery.reduction = None
         if not recovery.blameless:
-            controller.on_recovered(flight, now)
+            validation.recovered(tcb, controller, flight, now)
         recovery.blameless = False
     if losses is not RECOVERED:
         if mtu_probing.probe_was_lost(tcb):
@@ -60,7 +60,7 @@ def _turn(tcb: Tcb, losses: Losses, prior: int, now: int) -> None:
         else:
             if not tcb.ecn.reducing:
                 saved = controller.save()
-                controller.on_loss(prior, now)
+                validation.lost(tcb, controller, prior, now)
                 ecn.reduced(tcb)
                 spurious.begin(tcb, saved, False)
             if tcb.config.prr and not controller.bounds_recovery:
@@ -105,7 +105,7 @@ def timed_out(tcb: Tcb, now: int) -> None:
     phase = recovery.phase
     if recovery.on_timeout(sent, snd.una, snd.nxt, now):
         saved = controller.save()
-        controller.on_timeout(flight, now)
+        validation.timed_out(tcb, controller, flight, now)
         ecn.reduced(tcb)
         if phase is not Phase.RECOVERY:
             spurious.begin(tcb, saved, True)

@@ -5,7 +5,7 @@ the sending of a record and its arrival, over the longer of the times that sendi
 took; bunched ACKs cannot make it look faster than it was sent.
 """
 
-from lastack.tcp import pacing
+from lastack.tcp import pacing, validation
 from lastack.tcp.congestion import AckSample
 from lastack.tcp.congestion.base import MOST_WINDOW
 from lastack.tcp.recovery import Acked, Phase
@@ -23,11 +23,20 @@ def tell_controller(tcb: Tcb, said: Acked, prior: int, delivered: int, now: int)
     # path is known to reorder, nor does anything in the round in which it was reduced for a mark
     # (RFC 3168 6.1.2).
     forward = said.acked > 0 or (delivered > 0 and recovery.reordering > tcb.config.duplicate_acks)
-    limited = _cwnd_limited(tcb, said, prior) and forward and not tcb.ecn.reducing
+    filled = _cwnd_limited(tcb, said, prior)
     lost = sent.lost_total - tcb.lost_told
     tcb.lost_told = sent.lost_total
     if delivered <= 0 and not said.acked and not lost and not tcb.ecn.marked:
         return
+    most = MOST_WINDOW
+    if tcb.validation is not None and validation.acknowledged(tcb, controller, said, now):
+        filled = tcb.round_flight + tcb.mss >= controller.cwnd
+        most = most if filled else controller.cwnd
+    elif filled:
+        tcb.unused = None
+    elif controller.cwnd > controller.restart_window:
+        validation.starves(tcb, controller, prior, now)
+    limited = filled and forward and not tcb.ecn.reducing
     sample = AckSample(
         now,
         delivered,
@@ -48,8 +57,8 @@ def tell_controller(tcb: Tcb, said: Acked, prior: int, delivered: int, now: int)
         sent.app_limited = 0  # the bubble has come through
     tcb.tally.measured(sample.rate, sample.app_limited)
     controller.on_ack(sample)
-    if not tcb.mss <= controller.cwnd <= MOST_WINDOW:  # a user's own may be off
-        controller.cwnd = min(max(controller.cwnd, tcb.mss), MOST_WINDOW)
+    if not tcb.mss <= controller.cwnd <= most:  # a user's own may be off
+        controller.cwnd = max(min(controller.cwnd, most), tcb.mss)
     pacing.update(tcb)
 
 

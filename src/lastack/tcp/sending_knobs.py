@@ -24,11 +24,11 @@ class SendingKnobs(OpeningKnobs):
 
     One in RFC 5681 3.1, two in RFC 3465.
     """
-    restart_after_idle: bool = True
-    """RFC 5681 4.1: back to the initial window after an idle RTO (SHOULD)."""
-    halve_when_idle: bool = False
-    """With `restart_after_idle`: half the window for each idle RTO instead, down to the initial one
-    (RFC 2861 3.1)."""
+    window_validation: str = "rfc5681"
+    """What becomes of a window that is not filled. `rfc5681` (4.1, SHOULD): back to the initial one
+    after an idle RTO; `freebsd` the same, but ssthresh remembers it. `rfc2861`, as Linux: half of
+    it for each, and half way down to what was used in an RTO. `rfc7661`: kept for five minutes,
+    but not trusted. `off`: kept."""
     congestion: str | type[object] = "newreno"
     """The congestion controller: `newreno` (or `reno`), `cubic`, `bbr`, `dctcp`, the name of a
     registered one, or a class of one's own, a CongestionController."""

@@ -9,6 +9,7 @@ from typing import Final
 from lastack.errors import BrokenTableError
 from lastack.tcp.config import UNLIMITED, Config
 from lastack.tcp.congestion import CongestionController, controller_class, initial_window
+from lastack.tcp.congestion.validation import Unused, Validation
 from lastack.tcp.ecn_state import NONE, WITHOUT_ECN, Ecn
 from lastack.tcp.events import Advice, Advised, Event, Notice, StateChanged
 from lastack.tcp.memory import Memory
@@ -104,6 +105,9 @@ class Tcb:
     recovery: LossRecovery | None = None
     pacer: Pacer | None = None
     """None while nothing holds data back but the windows."""
+    validation: Validation | None = None
+    unused: Unused | None = None
+    """What is known of a window that is not made use of, by RFC 7661 and by RFC 2861."""
 
     # What the path and the peer allow.
     mtu: int
@@ -337,10 +341,8 @@ class Tcb:
         self.rtt = RoundTrip(config)
         self.ecn = Ecn()
         self.timers.clear()
-        self.controller = None
-        self.recovery = None
-        self.search = None
-        self.pacer = None
+        self.controller = self.recovery = self.search = self.pacer = None
+        self.validation = self.unused = None
         self.retries = 0
         self.peer_mss = (
             config.mss_default_v4 if len(self.local.address) == 4 else config.mss_default_v6

@@ -11,6 +11,14 @@ UNLIMITED: Final = 1 << 40
 """The slow start threshold before anything was lost: no window comes near it."""
 MOST_WINDOW: Final = 1 << 31
 """Octets that no window exceeds: the sequence space allows no more in flight."""
+HALVED_WHEN_IDLE: Final = {
+    "off": False,
+    "rfc5681": False,
+    "rfc2861": True,
+    "rfc7661": True,
+    "freebsd": True,
+}
+"""What Config's `window_validation` makes of `on_idle`."""
 
 
 class AckSample:
@@ -101,6 +109,9 @@ class CongestionController(ABC):
     bounds_recovery: bool
     """`cwnd` also bounds what is sent while losses are repaired. False leaves that to proportional
     rate reduction (RFC 6937), where it is on, which takes what is in flight down to `ssthresh`."""
+    validates_itself: bool
+    """It knows by itself what a window is worth that is not made use of: Config's
+    `window_validation` is not for it."""
 
     def __init__(self, mss: int, initial_window: int) -> None:
         self.name = ""
@@ -111,11 +122,12 @@ class CongestionController(ABC):
         self.restart_window = initial_window
         self.halve_when_idle = False
         self.bounds_recovery = False
+        self.validates_itself = False
 
     def configure(self, config: Config) -> None:
         """Take what concerns the window from the connection's knobs."""
         self.slow_start_segments = config.slow_start_segments
-        self.halve_when_idle = config.halve_when_idle
+        self.halve_when_idle = HALVED_WHEN_IDLE[config.window_validation]
 
     @abstractmethod
     def on_ack(self, sample: AckSample) -> None:
@@ -144,7 +156,8 @@ class CongestionController(ABC):
         """Nothing was sent for longer than RTO, `rounds` times: what was known of the path is old.
 
         Restart from RW = min(IW, cwnd) (RFC 5681 4.1), or with half the window for each time and a
-        memory of what it was (RFC 2861 3.1).
+        memory of what it was (RFC 2861 3.1). Under RFC 7661 4.4.3 it is half for every five minutes
+        in which less than half of the window was made use of.
         """
         least = min(self.restart_window, self.cwnd)
         if self.halve_when_idle:

@@ -76,7 +76,7 @@ class Bbr(CongestionController):
 
     def __init__(self, mss: int, initial_window: int) -> None:
         super().__init__(mss, initial_window)
-        self.name, self.bounds_recovery = "bbr", True
+        self.name, self.bounds_recovery, self.validates_itself = "bbr", True, True
         self.mode = STARTUP
         self.model = Model()
         self.rounds = Rounds()
@@ -408,9 +408,6 @@ class Bbr(CongestionController):
 
     def on_ecn(self, in_flight: int, now: int) -> None:
         """The samples tell how much was marked."""
-
-    def on_idle(self, now: int, rounds: int) -> None:
-        """The pace sees to it that no burst follows."""
 
     def save(self) -> tuple[int, int]:
         """Keep what `undo` needs."""
