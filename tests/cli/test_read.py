@@ -98,6 +98,10 @@ def test_filters_leave_the_connections_that_are_asked_for(capture: Path) -> None
     for words in (["--host", "1.2.3.4"], ["--port", "81"], ["--state", "LISTEN"],
                   ["--verdict", "no-answer"]):  # fmt: skip
         assert "10.0.0.1:" not in said(str(capture), *words)
+    for words in (
+        ("three segment", "三段终止") if "三段" in said(str(capture), "--lang", "zh") else ()
+    ):
+        assert "10.0.0.1:" in said(str(capture), "--verdict", words)
     assert run(str(capture), "--verdict", "splendid").returncode == 2
 
 

@@ -31,6 +31,7 @@ from lastack.observe.summary import SORTS, Summary, Wanted, plain_word, verdict_
 from lastack.tcp.states import State
 from lastack.view.capture_words import WORDS
 from lastack.view.captures import connections_table, in_ascii, summary_lines
+from lastack.view.verdict_words import VERDICTS
 
 FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
 
@@ -41,7 +42,8 @@ def _network(text: str) -> str:
 
 
 def _verdict(text: str) -> str:
-    word = plain_word(text)
+    chinese = {name: word for word, (name, _) in VERDICTS["zh"].items()}
+    word = plain_word(chinese.get(text, text))
     names = verdict_names()
     if word not in map(plain_word, names):
         raise ValueError(f"no verdict {text!r}; there are {', '.join(names)}")
@@ -63,7 +65,7 @@ def _verdict(text: str) -> str:
     "--verdict",
     type=Parsed("verdict", _verdict),
     metavar="WORDS",
-    help="Only those whose handshake or teardown was such.",
+    help="Only those whose handshake or teardown was such, or to which that happened besides.",
 )
 @click.option("--most", type=click.IntRange(0), help="Connections in the table.  [default: 20]")
 @click.option(
@@ -154,6 +156,8 @@ def read(
     look = OneOptions(svg, html, show_all, ascii_only, names, lang)
     if (connection or why or stream) and len(found) > 1:
         raise click.UsageError("--connection, --why and --stream go with one capture")
+    if output and not stream:
+        raise click.UsageError("--output goes with --stream")
     if stream:
         return max(code, write_stream(found[0], stream, side, output, most_open, lang))
     if connection or why:
