@@ -157,3 +157,8 @@ def test_the_command_prints_the_same_from_a_cluster(
     for file in files:
         theirs = tmp_path / "theirs" / file.relative_to(tmp_path / "ours")
         assert parquet.read_table(theirs).equals(parquet.read_table(file))
+    url = f"file://{tmp_path}/at a url"
+    assert read_command.main([str(folder), "--parquet", url], standalone_mode=False) == 1
+    for file in files:
+        there = tmp_path / "at a url" / file.relative_to(tmp_path / "ours")
+        assert parquet.read_table(there).equals(parquet.read_table(file))

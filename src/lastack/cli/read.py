@@ -164,6 +164,8 @@ def read(
         shown = show_ladder if connection else show_why
         problem = shown(found[0], connection or why or 0, most_open, look)
         return max(code, complained(problem, found[0].name, lang))
+    if dask and (as_json or as_csv):
+        raise click.UsageError("--dask goes with the summary and --parquet, not --json and --csv")
     workers = _workers(found, jobs, dask)
     if as_json or as_csv or parquet:
         form = "json" if as_json else "csv" if as_csv else f"parquet {parquet}"

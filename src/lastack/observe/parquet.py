@@ -6,6 +6,7 @@ The columns come from the compiled part as they are; nothing here looks at a sin
 import errno
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from lastack.errors import error_for
@@ -16,6 +17,7 @@ from lastack.observe.core.rows import Rows
 from lastack.observe.core.steps import Steps
 from lastack.observe.core.verdicts import verdict_on
 from lastack.observe.many import Question
+from lastack.observe.places import is_url, send
 from lastack.observe.reading import Observer
 from lastack.observe.second import Corrections
 from lastack.observe.sources import Notice
@@ -193,11 +195,16 @@ class _Packets(_File):
 def write_parquet(given: tuple[Capture, Question, str, int], notice: Notice | None = None) -> str:
     """Write a capture into a folder; return what is wrong with the capture, "" for nothing.
 
-    `given` are the capture, what is asked, the folder, and the number that the files begin with.
-    The filters leave out connections and transitions; `packets` always has them all. Raises
-    OSError, ENOTSUP where pyarrow is missing.
+    `given` are the capture, what is asked, the folder (or its URL), and the number that the files
+    begin with. The filters leave out connections and transitions; `packets` always has them all.
+    Raises OSError, ENOTSUP where pyarrow is missing.
     """
     capture, question, folder, place = given
+    if is_url(folder):
+        with TemporaryDirectory(prefix="lastack-") as near:
+            problem = write_parquet((capture, question, near, place), notice)
+            send(near, folder)
+        return problem
     name = f"{place:04}-{Path(capture.name).name if capture.name != '-' else 'stdin'}.parquet"
     connections = _Connections(Path(folder, "connections", name), capture.name)
     transitions = _Transitions(Path(folder, "transitions", name), capture.name)

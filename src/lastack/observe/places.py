@@ -62,6 +62,16 @@ def files_in(path: str) -> list[str]:
     return [str(one) for one in Path(path).iterdir() if one.is_file()]
 
 
+def send(folder: str, url: str) -> None:
+    """Put all files of a folder of this machine below a URL, in the same folders there."""
+    system, inner = _found(url)
+    for file in Path(folder).rglob("*"):
+        if file.is_file():
+            there = f"{inner.rstrip('/')}/{file.relative_to(folder).as_posix()}"
+            system.makedirs(there.rpartition("/")[0], exist_ok=True)
+            system.put_file(str(file), there)
+
+
 def _found(path: str) -> tuple[Any, str]:
     """Return the file system of a URL, and the path within it."""
     try:
