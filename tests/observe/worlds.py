@@ -8,7 +8,7 @@ from lastack.link.memory import Passage
 from lastack.sim.pair import TwoHosts
 from lastack.tcp.events import StateChanged
 from lastack.tcp.states import Cause, State, transition
-from lastack.units import SECOND
+from lastack.units import NEVER, SECOND
 from lastack.wire.capture import CaptureWriter
 from lastack.wire.segment import FIN
 
@@ -55,20 +55,13 @@ class Tapped(TwoHosts):
         writer.flush()
         return file.getvalue()
 
-    def truth(self, left: bool) -> list[Step]:
-        """The steps of one host's connection as a capture can show them.
+    def causes(self, left: bool) -> list[tuple[float, Cause]]:
+        """What moved one host's connection, and when, as far as a capture can show it.
 
-        CLOSE is when FIN goes out: a user who closes while octets are queued moves the state
-        before anything of it can be seen. The end of TIME-WAIT and LISTEN leave no trace.
+        CLOSE is when FIN goes out (half a nanosecond behind, for what came at the same time comes
+        before): a user who closes while octets are queued moves the state before anything of it
+        can be seen. The end of TIME-WAIT and LISTEN leave no trace.
         """
-        changes = [
-            [float(event.time), event.cause]
-            for on_left, event in self.events
-            if on_left == left
-            and isinstance(event, StateChanged)
-            and event.cause not in (Cause.TIME_WAIT_OVER, Cause.PASSIVE_OPEN)
-            and (event.state, event.to) != (State.LISTEN, State.CLOSED)
-        ]
         fins = [
             crossing.sent_at
             for crossing in self.crossings
@@ -76,16 +69,27 @@ class Tapped(TwoHosts):
             and crossing.to_right == left
             and crossing.segment.flags & FIN
         ]
-        for change in changes:
-            if change[1] is Cause.CLOSE and fins:
-                change[0] = min(fins) + 0.5
-        changes.sort(key=lambda change: change[0])
-        opens = any(cause is Cause.ACTIVE_OPEN for _, cause in changes)
+        causes = [
+            (min(fins) + 0.5 if event.cause is Cause.CLOSE and fins else event.time, event.cause)
+            for on_left, event in self.events
+            if on_left == left
+            and isinstance(event, StateChanged)
+            and event.cause not in (Cause.TIME_WAIT_OVER, Cause.PASSIVE_OPEN)
+            and (event.state, event.to) != (State.LISTEN, State.CLOSED)
+        ]
+        return sorted(causes, key=lambda one: one[0])
+
+    def truth(self, left: bool, until: float = NEVER) -> list[Step]:
+        """The steps of one host's connection as a capture can show them, up to a time."""
+        causes = self.causes(left)
+        opens = any(cause is Cause.ACTIVE_OPEN for _, cause in causes)
         state, steps = State.CLOSED if opens else State.LISTEN, []
-        for _, cause in changes:
-            row = transition(state, Cause(cause))
+        for time, cause in causes:
+            if time > until:
+                break
+            row = transition(state, cause)
             assert row is not None, f"{state} has no row for {cause}"
-            steps.append((state, Cause(cause), row.to))
+            steps.append((state, cause, row.to))
             state = row.to
         return steps
 

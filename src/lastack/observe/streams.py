@@ -20,7 +20,7 @@ from lastack.observe.captures import Capture
 from lastack.observe.core.analysis import Remark
 from lastack.observe.core.ends import UNKNOWN, End, Evidence
 from lastack.observe.core.flow import Flow
-from lastack.observe.core.infer import distance
+from lastack.observe.core.moves import distance
 from lastack.observe.reading import MOST_OPEN
 from lastack.observe.second import Corrections, Seen, Sought, seek, segments
 from lastack.tcp.states import Cause

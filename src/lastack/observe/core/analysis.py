@@ -10,7 +10,8 @@ from typing import Final
 
 from mypy_extensions import i64, mypyc_attr
 
-from lastack.observe.core.infer import ACK, FIN, RST, SYN, distance
+from lastack.observe.core.infer import ACK, FIN, RST, SYN
+from lastack.observe.core.moves import distance
 from lastack.units import MS
 
 

@@ -53,6 +53,8 @@ class Change:
     evidence: Evidence
     threshold: i64
     proof: i64
+    maybe: bool
+    """What caused it was not captured and may not have been: `after` holds `before` too."""
 
     def __init__(
         self,
@@ -72,6 +74,7 @@ class Change:
         self.evidence = evidence
         self.threshold = threshold
         self.proof = packet
+        self.maybe = False
 
     def __repr__(self) -> str:
         moved = f"{names(self.before)} -> {names(self.after)}"
@@ -94,6 +97,8 @@ class End:
     nxt: i64
     ack: i64
     fin: i64
+    fin_ack: i64
+    """What the FIN acknowledged."""
     hole: i64
     fins: i32
     pending: i32
@@ -133,7 +138,8 @@ class End:
     broken: i32
     """The rules that it broke, one bit each (`violations.Rule`)."""
     last: i64
-    """When its last segment was seen, nanoseconds."""
+    """When its last segment was seen, nanoseconds; `marked` when the last SYN or FIN was."""
+    marked: i64
     changes: list[Change]
 
     def __init__(self) -> None:
@@ -143,6 +149,7 @@ class End:
         self.nxt = UNKNOWN
         self.ack = UNKNOWN
         self.fin = UNKNOWN
+        self.fin_ack = UNKNOWN
         self.hole = UNKNOWN
         self.fins = 0
         self.pending = 0
@@ -167,6 +174,7 @@ class End:
         self.clock = UNKNOWN
         self.broken = 0
         self.last = 0
+        self.marked = 0
         self.changes = []
 
 

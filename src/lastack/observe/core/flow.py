@@ -6,7 +6,8 @@ from mypy_extensions import i32, i64, mypyc_attr
 
 from lastack.observe.core.analysis import ASKS_AGAIN, SENT_AGAIN, Track, remarks_on
 from lastack.observe.core.ends import CLOSED, ESTABLISHED, SYNCHRONIZED, TIME_WAIT, UNKNOWN, End
-from lastack.observe.core.infer import ACK, FIN, RST, SYN, begin, distance, segment_passes
+from lastack.observe.core.infer import ACK, FIN, RST, SYN, begin, segment_passes
+from lastack.observe.core.moves import distance, may_have_closed
 
 _SYN_FIN_RST: Final = SYN | FIN | RST
 _LETTERS: Final = "shqfradtw"
@@ -150,9 +151,13 @@ class Flow:
         if not flags & RST:
             if flags & (SYN | FIN):
                 length += (flags & SYN) // SYN + (flags & FIN)
-            _note_sent(me, seq, length)
-            if flags & ACK:
-                self._note_acked(me, peer, ack)
+            missing = _note_sent(me, seq, length)
+            if missing and not length:
+                self.steady = False
+                may_have_closed(me, peer, now, packet)
+            if flags & ACK and self._note_acked(me, peer, ack) and not flags & FIN:
+                self.steady = False
+                may_have_closed(peer, me, now, packet)
         return remarks
 
     def _is_asked(self, me: End, track: Track, other: Track, seq: i64, now: i64) -> None:
@@ -191,34 +196,39 @@ class Flow:
                 self.order = self.order << 5 | letter
             new >>= 1
 
-    def _note_acked(self, me: End, peer: End, ack: i64) -> None:
-        if me.ack != UNKNOWN and distance(ack, me.ack) <= 0:
-            return
+    def _note_acked(self, me: End, peer: End, ack: i64) -> bool:
+        """Move `ack`; return whether what it covers anew was not captured."""
+        known = me.ack != UNKNOWN
+        if known and distance(ack, me.ack) <= 0:
+            return False
         me.ack = ack
         if peer.nxt == UNKNOWN or distance(ack, peer.nxt) > 0:
             self.unseen += 1
             peer.nxt = ack
             peer.hole = UNKNOWN
-        elif peer.hole != UNKNOWN and distance(ack, peer.hole) > 0:
+            return known
+        if peer.hole != UNKNOWN and distance(ack, peer.hole) > 0:
             peer.hole = UNKNOWN
+        return False
 
 
-def _note_sent(me: End, seq: i64, length: i64) -> None:
-    """Move `nxt`, and see whether something before it is missing."""
+def _note_sent(me: End, seq: i64, length: i64) -> bool:
+    """Move `nxt`, and return whether something right before it is missing."""
     end = (seq + length) & 0xFFFFFFFF
     if me.nxt == UNKNOWN:
         me.nxt = end
-        return
+        return False
     ahead = distance(seq, me.nxt)
     if ahead == 0:
         me.nxt = end
-        return
+        return False
     if ahead > 0:
         if me.hole == UNKNOWN:
             me.hole = me.nxt
         me.nxt = end
-        return
+        return True
     if me.hole != UNKNOWN and distance(seq, me.hole) <= 0 and distance(end, me.hole) > 0:
         me.hole = UNKNOWN
     if distance(end, me.nxt) > 0:
         me.nxt = end
+    return False

@@ -8,7 +8,7 @@ not when the segment was sent (REFUTED). Every step is a row of the transition t
 
 from typing import Final
 
-from mypy_extensions import i16, i32, i64
+from mypy_extensions import i32, i64
 
 from lastack.observe.core.ends import (
     CLOSE_WAIT,
@@ -21,7 +21,6 @@ from lastack.observe.core.ends import (
     LAST_ACK,
     LISTEN,
     MAY_SEND_DATA,
-    NOWHERE,
     SYN_RECEIVED,
     SYN_SENT,
     SYNCHRONIZED,
@@ -32,6 +31,16 @@ from lastack.observe.core.ends import (
     Evidence,
     action,
     arrival,
+)
+from lastack.observe.core.moves import (
+    did_not_move,
+    distance,
+    had_the_fin,
+    may_have_closed,
+    may_have_moved,
+    narrow,
+    step,
+    walk_again,
 )
 from lastack.tcp.states import Cause
 from lastack.units import MS, SECOND
@@ -51,11 +60,9 @@ _UNTOLD: Final = FIN_WAIT_1 | FIN_WAIT_2 | CLOSING | TIME_WAIT
 _LACKS_THE_FIN: Final = ESTABLISHED | FIN_WAIT_1 | FIN_WAIT_2
 _ROUND_TRIP: Final = 200 * MS
 """For so long after a reset passed may segments come that were sent before it arrived."""
-
-
-def distance(a: i64, b: i64) -> i64:
-    """Return how far sequence number a is after b, from -2**31 to 2**31 - 1."""
-    return ((a - b + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+_SYN_AGAIN: Final = 100 * MS
+_FIN_AGAIN: Final = 5 * MS
+"""What comes again sooner was not sent again: it was captured twice."""
 
 
 def segment_passes(
@@ -73,8 +80,12 @@ def segment_passes(
 
     `length` is of the text alone; `window` the 16 bits; `now` nanoseconds; `packet` its number.
     """
+    if flags & (SYN | FIN) and not flags & RST:
+        if _is_a_copy(me, flags, seq, ack, length, now):
+            return
+        me.marked = now
     under_way = None
-    if me.pending:
+    if me.pending and (flags & FIN or not _overtaken(me, seq, length, now)):
         under_way = _settle(me, peer, flags, seq, ack, length, now, packet)
     if flags & RST:
         if me.nxt == UNKNOWN or seq == me.nxt or seq == peer.ack or me.states & _NOT_OPEN:
@@ -90,7 +101,7 @@ def segment_passes(
         _is_sent(me, peer, flags, seq, ack, length, now, packet)
     if flags & ACK and peer.fin != UNKNOWN and not me.states & ~_LACKS_THE_FIN:
         if distance(ack, peer.fin) >= 0:
-            _step(me, Cause.FIN, arrival(me.states, Cause.FIN), _ACKED, now, packet)
+            _has_the_fin(me, now, packet)
     if peer.fin != UNKNOWN and flags & ACK and distance(ack, peer.fin) >= 0:
         if length and me.nxt != UNKNOWN and distance(seq, me.nxt) >= 0:
             me.after_fin += length
@@ -99,20 +110,61 @@ def segment_passes(
     if flags & FIN:
         me.fins += 1
     if flags & FIN and me.fin == UNKNOWN:
+        did_not_move(me, Cause.CLOSE)
+        did_not_move(peer, Cause.FIN)
         if me.nxt != UNKNOWN and distance(seq + length, me.nxt) >= 0:
-            _narrow(me, MAY_SEND_DATA)
-            _narrow(peer, _LACKS_THE_FIN)
-        _step(me, Cause.CLOSE, action(me.states, Cause.CLOSE), _SENT, now, packet)
+            narrow(me, MAY_SEND_DATA)
+            narrow(peer, _LACKS_THE_FIN)
+        if flags & ACK and _acks_unseen(me, peer, ack):
+            may_have_closed(peer, me, now, packet)
+        step(me, Cause.CLOSE, action(me.states, Cause.CLOSE), _SENT, now, packet)
         me.fin = (seq + length + 1) & 0xFFFFFFFF
+        me.fin_ack = ack if flags & ACK else UNKNOWN
+        if peer.fin_ack == me.fin:
+            had_the_fin(peer, Cause.CLOSE, now, packet)
     if under_way is not None:
         after = arrival(me.states, Cause.ACK_OF_FIN)
         when, which = under_way.time, under_way.packet
-        _step(me, Cause.ACK_OF_FIN, after, _PRESUMED, when, which, under_way.threshold)
+        step(me, Cause.ACK_OF_FIN, after, _PRESUMED, when, which, under_way.threshold)
     _arrives(me, peer, flags, seq, ack, length, now, packet)
     if flags & FIN and peer.ack == me.fin and me.states & (FIN_WAIT_1 | CLOSING | LAST_ACK):
         # The capture has them in the wrong order: the ACK of this FIN came before it.
         after = arrival(me.states, Cause.ACK_OF_FIN)
-        _step(me, Cause.ACK_OF_FIN, after, _PRESUMED, now, packet, me.fin)
+        step(me, Cause.ACK_OF_FIN, after, _PRESUMED, now, packet, me.fin)
+
+
+def _is_a_copy(me: End, flags: i64, seq: i64, ack: i64, length: i64, now: i64) -> bool:
+    """Return whether a SYN or FIN is the one before, captured twice (RFC 6298 is not so quick)."""
+    if flags & ACK and ack != me.ack:
+        return False
+    if flags & SYN:
+        known = me.syn_acks if flags & ACK else me.syns
+        return known > 0 and seq == me.isn and now - me.marked < _SYN_AGAIN
+    return me.fin == (seq + length + 1) & 0xFFFFFFFF and now - me.marked < _FIN_AGAIN
+
+
+def _overtaken(me: End, seq: i64, length: i64, now: i64) -> bool:
+    """Return whether text that was sent later came just before: its ACK is of no news."""
+    if not length or me.nxt == UNKNOWN or now - me.last > _FIN_AGAIN:
+        return False
+    return distance(seq + length, me.nxt) < 0
+
+
+def _has_the_fin(me: End, now: i64, packet: i64) -> None:
+    """It acknowledges the other's FIN; what passed less than a round trip ago comes after that."""
+    last = me.changes[len(me.changes) - 1] if me.changes else None
+    if last is not None and last.evidence is _PRESUMED and now - last.time < me.round_trip:
+        if last.cause is Cause.ACK_OF_FIN:
+            had_the_fin(me, Cause.ACK_OF_FIN, now, packet)
+            return
+    step(me, Cause.FIN, arrival(me.states, Cause.FIN), _ACKED, now, packet)
+
+
+def _acks_unseen(me: End, peer: End, ack: i64) -> bool:
+    """Return whether an ACK covers more than the one before, and more than was captured."""
+    if me.ack == UNKNOWN or distance(ack, me.ack) <= 0:
+        return False
+    return peer.nxt == UNKNOWN or distance(ack, peer.nxt) > 0
 
 
 def begin(me: End, peer: End, flags: i64) -> None:
@@ -170,7 +222,7 @@ def _settle(
             left += 1
     me.pending = left
     if again:
-        _walk_again(me)
+        walk_again(me)
     return under_way
 
 
@@ -185,6 +237,8 @@ def _arrived(me: End, change: Change, flags: i64, seq: i64, ack: i64, length: i6
     if cause is Cause.FIN:
         if reached:
             return 1
+        if not flags & FIN and now - change.time < me.round_trip:
+            return 0  # it was sent before the FIN can have arrived
         return -1 if flags & ACK else 0
     if cause is Cause.SYN_ACK and flags & SYN:
         return -1  # its SYN again; or a SYN-ACK, which answers a SYN without ACK
@@ -206,39 +260,6 @@ def _arrived(me: End, change: Change, flags: i64, seq: i64, ack: i64, length: i6
     return 0
 
 
-def _walk_again(end: End) -> None:
-    """Something was refuted: go the way from the start without it."""
-    states = end.start
-    for change in end.changes:
-        if change.evidence is _REFUTED:
-            continue
-        after = arrival(states, change.cause)
-        if change.evidence is _SENT:
-            after = action(states, change.cause) or after
-        change.before = i16(states)
-        change.after = i16(after)
-        states = after
-    end.states = states
-
-
-def _step(
-    end: End,
-    cause: Cause,
-    after: i64,
-    evidence: Evidence,
-    now: i64,
-    packet: i64,
-    threshold: i64 = UNKNOWN,
-) -> None:
-    """Write a step down, if it is one."""
-    if after == end.states or after == NOWHERE:
-        return
-    end.changes.append(Change(now, packet, end.states, after, cause, evidence, threshold))
-    end.states = after
-    if evidence is _PRESUMED:
-        end.pending += 1
-
-
 def _syn_is_sent(me: End, peer: End, flags: i64, seq: i64, ack: i64, now: i64, packet: i64) -> None:
     if flags & ACK:
         me.syn_acks += 1
@@ -251,9 +272,9 @@ def _syn_is_sent(me: End, peer: End, flags: i64, seq: i64, ack: i64, now: i64, p
             me.states = me.start = CLOSED
             me.changes = []
             me.pending = 0
-            _step(me, Cause.ACTIVE_OPEN, SYN_SENT, _SENT, now, packet)
+            step(me, Cause.ACTIVE_OPEN, SYN_SENT, _SENT, now, packet)
             behind = (peer.isn + 1) & 0xFFFFFFFF
-            _step(me, Cause.SYN_ACK, ESTABLISHED, _PRESUMED, now, packet, behind)
+            step(me, Cause.SYN_ACK, ESTABLISHED, _PRESUMED, now, packet, behind)
             return
     if me.states & SYNCHRONIZED:
         if seq != me.isn:
@@ -264,15 +285,15 @@ def _syn_is_sent(me: End, peer: End, flags: i64, seq: i64, ack: i64, now: i64, p
     me.isn = seq
     if flags & ACK:
         if me.states & (LISTEN | SYN_SENT):
-            _step(me, Cause.SYN, action(me.states, Cause.SYN), _SENT, now, packet)
+            step(me, Cause.SYN, action(me.states, Cause.SYN), _SENT, now, packet)
     elif me.states & (CLOSED | LISTEN):
         if not me.changes or me.changes[0].evidence is _REFUTED:
             me.states = me.start = CLOSED
-        _step(me, Cause.ACTIVE_OPEN, SYN_SENT, _SENT, now, packet)
+        step(me, Cause.ACTIVE_OPEN, SYN_SENT, _SENT, now, packet)
         if peer.isn != UNKNOWN:
             # Simultaneous open: the peer's SYN is still on its way.
             behind = (peer.isn + 1) & 0xFFFFFFFF
-            _step(me, Cause.SYN, SYN_RECEIVED, _PRESUMED, now, packet, behind)
+            step(me, Cause.SYN, SYN_RECEIVED, _PRESUMED, now, packet, behind)
 
 
 def _is_sent(
@@ -280,42 +301,45 @@ def _is_sent(
 ) -> None:
     """Any segment but a SYN or a reset."""
     states = me.states
-    if states == SYN_SENT and flags & ACK and seq == (me.isn + 1) & 0xFFFFFFFF:
+    if states == SYN_SENT and flags & ACK and _covers(seq, me.isn + 1):
         # The SYN-ACK was not captured, but it must have arrived.
-        _step(me, Cause.SYN_ACK, ESTABLISHED, _SENT, now, packet)
-    elif states == SYN_RECEIVED and length and flags & ACK and peer.packets == 0:
-        _step(me, Cause.ACK_OF_SYN, ESTABLISHED, _SENT, now, packet)
-        _narrow(peer, ~CLOSED)
+        step(me, Cause.SYN_ACK, ESTABLISHED, _SENT, now, packet)
+    elif states == SYN_RECEIVED and flags & ACK and _goes_on(me, peer, ack, length):
+        step(me, Cause.ACK_OF_SYN, ESTABLISHED, _SENT, now, packet)
+        if not peer.packets:
+            narrow(peer, ~CLOSED)
     elif length and flags & ACK and not states & (SYNCHRONIZED | SYN_RECEIVED):
         if not me.resets and not me.fins and (me.nxt == UNKNOWN or me.ack != UNKNOWN):
             # It talks, so it has a connection, however that came to be.
             me.states = me.start = SYNCHRONIZED
             me.changes = []
             me.pending = 0
-    if states == FIN_WAIT_1 and not flags & FIN and not peer.packets and seq == me.fin:
+    if states & FIN_WAIT_1 and not flags & FIN and not peer.packets and seq == me.fin:
         # Of the other end nothing was captured: the ACK of this FIN, or its own, may have come.
-        _step(me, Cause.ACK_OF_FIN, _UNTOLD, _SENT, now, packet)
-        _step(peer, Cause.CLOSE, CLOSE_WAIT | LAST_ACK | _UNTOLD | CLOSED, _SENT, now, packet)
+        may_have_moved(me, Cause.ACK_OF_FIN, _UNTOLD, now, packet)
+        anything = CLOSE_WAIT | LAST_ACK | _UNTOLD | CLOSED
+        may_have_moved(peer, Cause.CLOSE, anything, now, packet)
     if peer.states == SYN_SENT and flags & ACK and ack != (peer.isn + 1) & 0xFFFFFFFF:
         me.wrong_acks += 1
     states = me.states
     if states & (states - 1) == 0:
         return
     # Several states are possible: which of them send this?
-    news = length > 0 and (me.nxt == UNKNOWN or distance(seq, me.nxt) >= 0)
+    news = length > 0 and (me.nxt == UNKNOWN or distance(seq + length, me.nxt) >= 0)
     if news and me.nxt != UNKNOWN:
-        _narrow(me, MAY_SEND_DATA)
-        _narrow(peer, _LACKS_THE_FIN)
+        did_not_move(me, Cause.CLOSE)
+        did_not_move(peer, Cause.FIN)
+        narrow(me, MAY_SEND_DATA)
+        narrow(peer, _LACKS_THE_FIN)
     elif length or flags & ACK:
-        _narrow(me, SYNCHRONIZED)
+        narrow(me, SYNCHRONIZED)
 
 
-def _narrow(end: End, mask: i64) -> None:
-    """Leave of the possible states those in `mask`, if any is."""
-    if end.states & mask:
-        end.states &= mask
-        if not end.changes:
-            end.start = end.states
+def _goes_on(me: End, peer: End, ack: i64, length: i64) -> bool:
+    """Return whether it does what needs an open connection, and not TCP Fast Open."""
+    if peer.syn_octets:
+        return False
+    return length > 0 or (peer.isn != UNKNOWN and distance(ack, peer.isn + 1) > 0)
 
 
 def _reset_is_sent(me: End, peer: End, flags: i64, now: i64, packet: i64) -> None:
@@ -326,7 +350,7 @@ def _reset_is_sent(me: End, peer: End, flags: i64, now: i64, packet: i64) -> Non
     if me.states == LISTEN and not me.changes:
         me.states = me.start = CLOSED  # the SYN found nobody listening
     elif me.states & ~(CLOSED | LISTEN):
-        _step(me, Cause.ABORT, CLOSED, _SENT, now, packet)
+        step(me, Cause.ABORT, CLOSED, _SENT, now, packet)
 
 
 # -- what it will do where it arrives -------------------------------------------------------------
@@ -346,7 +370,7 @@ def _reset_arrives(
             return
     if peer.states & ~(CLOSED | LISTEN):
         after = arrival(peer.states, Cause.RESET)
-        _step(peer, Cause.RESET, after, _PRESUMED, now, packet, seq)
+        step(peer, Cause.RESET, after, _PRESUMED, now, packet, seq)
 
 
 def _arrives(
@@ -363,12 +387,14 @@ def _arrives(
     elif flags & ACK:
         if states & SYN_RECEIVED and peer.isn != UNKNOWN and _covers(ack, (peer.isn + 1)):
             after = arrival(states, Cause.ACK_OF_SYN)
-            _step(peer, Cause.ACK_OF_SYN, after, _PRESUMED, now, packet, me.nxt)
+            step(peer, Cause.ACK_OF_SYN, after, _PRESUMED, now, packet, me.nxt)
     if flags & ACK and peer.fin != UNKNOWN and ack == peer.fin:
         if peer.states & (FIN_WAIT_1 | CLOSING | LAST_ACK):
             after = arrival(peer.states, Cause.ACK_OF_FIN)
-            threshold = me.nxt if me.nxt != UNKNOWN else seq
-            _step(peer, Cause.ACK_OF_FIN, after, _PRESUMED, now, packet, threshold)
+            threshold = seq
+            if me.nxt != UNKNOWN and distance(me.nxt, seq) > 0:
+                threshold = me.nxt
+            step(peer, Cause.ACK_OF_FIN, after, _PRESUMED, now, packet, threshold)
     if flags & FIN or late:
         _fin_arrives(me, peer, now, packet)
 
@@ -376,7 +402,7 @@ def _arrives(
 def _fin_arrives(me: End, peer: End, now: i64, packet: i64) -> None:
     if not peer.states & HAS_THE_PEERS_FIN and _whole(me, peer):
         after = arrival(peer.states, Cause.FIN)
-        _step(peer, Cause.FIN, after, _PRESUMED, now, packet, me.fin)
+        step(peer, Cause.FIN, after, _PRESUMED, now, packet, me.fin)
 
 
 def _covers(ack: i64, number: i64) -> bool:
@@ -394,15 +420,15 @@ def _syn_arrives(me: End, peer: End, flags: i64, seq: i64, ack: i64, now: i64, p
     if not flags & ACK:
         if states & (LISTEN | SYN_SENT):
             after = arrival(states, Cause.SYN)
-            _step(peer, Cause.SYN, after, _PRESUMED, now, packet, behind)
+            step(peer, Cause.SYN, after, _PRESUMED, now, packet, behind)
         return
     ours = peer.isn == UNKNOWN or ack == (peer.isn + 1) & 0xFFFFFFFF
     if not ours and peer.syn_octets and _covers(ack, peer.isn + 1):
         ours = peer.syn_taken = True
     if states & SYN_SENT and ours:
         after = arrival(states, Cause.SYN_ACK)
-        _step(peer, Cause.SYN_ACK, after, _PRESUMED, now, packet, behind)
+        step(peer, Cause.SYN_ACK, after, _PRESUMED, now, packet, behind)
     elif states & SYN_RECEIVED and ours:
         # A simultaneous open: the SYN-ACK acknowledges our SYN.
         after = arrival(states, Cause.ACK_OF_SYN)
-        _step(peer, Cause.ACK_OF_SYN, after, _PRESUMED, now, packet, behind)
+        step(peer, Cause.ACK_OF_SYN, after, _PRESUMED, now, packet, behind)

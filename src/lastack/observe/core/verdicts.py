@@ -175,7 +175,7 @@ def _handshake(flow: Flow) -> Handshake:
     if not b.packets:
         if a.resets:
             return Handshake.ABANDONED
-        return Handshake.NO_ANSWER if a.states & ~SYNCHRONIZED else Handshake.COMPLETE
+        return Handshake.COMPLETE if _reached(a, ESTABLISHED) else Handshake.NO_ANSWER
     if not b.syn_acks:
         if b.resets and not a.octets - a.syn_octets:
             return Handshake.REFUSED

@@ -12,7 +12,8 @@ from mypy_extensions import i32, i64
 
 from lastack.observe.core.ends import UNKNOWN, End
 from lastack.observe.core.flow import Flow
-from lastack.observe.core.infer import ACK, RST, SYN, distance
+from lastack.observe.core.infer import ACK, RST, SYN
+from lastack.observe.core.moves import distance
 from lastack.observe.core.options import timestamp, window_scale
 
 MOST_KEPT: Final = 1000

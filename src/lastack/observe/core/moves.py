@@ -1,0 +1,117 @@
+"""The steps that an end has gone: written down, gone anew without some, or perhaps never gone.
+
+What was not captured leaves sets of states behind: a step that may have been is marked `maybe`, and
+is taken out again when a later segment shows that it was not.
+"""
+
+from typing import Final
+
+from mypy_extensions import i16, i64
+
+from lastack.observe.core.ends import (
+    CLOSE_WAIT,
+    CLOSED,
+    ESTABLISHED,
+    NOWHERE,
+    SYN_RECEIVED,
+    UNKNOWN,
+    Change,
+    End,
+    Evidence,
+    action,
+    arrival,
+)
+from lastack.tcp.states import Cause
+
+_SENT: Final = Evidence.SENT
+_ACKED: Final = Evidence.ACKED
+_PRESUMED: Final = Evidence.PRESUMED
+_REFUTED: Final = Evidence.REFUTED
+_CAN_CLOSE: Final = SYN_RECEIVED | ESTABLISHED | CLOSE_WAIT
+
+
+def distance(a: i64, b: i64) -> i64:
+    """Return how far sequence number a is after b, from -2**31 to 2**31 - 1."""
+    return ((a - b + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+
+
+def step(
+    end: End,
+    cause: Cause,
+    after: i64,
+    evidence: Evidence,
+    now: i64,
+    packet: i64,
+    threshold: i64 = UNKNOWN,
+) -> None:
+    """Write a step down, if it is one."""
+    if after == end.states or after == NOWHERE:
+        return
+    end.changes.append(Change(now, packet, end.states, after, cause, evidence, threshold))
+    end.states = after
+    if evidence is _PRESUMED:
+        end.pending += 1
+
+
+def walk_again(end: End) -> None:
+    """Something was refuted: go the way from the start without it."""
+    states = end.start
+    for change in end.changes:
+        if change.evidence is _REFUTED:
+            continue
+        after = arrival(states, change.cause)
+        if change.maybe:
+            after = states | i64(change.after)
+        elif change.evidence is _SENT:
+            after = action(states, change.cause) or after
+        change.before = i16(states)
+        change.after = i16(after)
+        states = after
+    end.states = states
+
+
+def had_the_fin(end: End, before: Cause, now: i64, packet: i64) -> None:
+    """The other's FIN had arrived before something else, though it was captured behind that."""
+    for place, change in enumerate(end.changes):
+        if change.cause is before and change.evidence is not _REFUTED:
+            at = i64(change.before)
+            arrived = Change(now, packet, at, at, Cause.FIN, _ACKED, UNKNOWN)
+            end.changes.insert(place, arrived)
+            walk_again(end)
+            return
+
+
+def may_have_closed(end: End, peer: End, now: i64, packet: i64) -> None:
+    """Something of `end` was not captured: was its FIN there, which the peer may have by now?"""
+    if end.fin != UNKNOWN:
+        return
+    closed = action(end.states & _CAN_CLOSE, Cause.CLOSE)
+    may_have_moved(end, Cause.CLOSE, closed | arrival(closed, Cause.ACK_OF_FIN), now, packet)
+    arrived = action(peer.states, Cause.FIN)
+    if peer.fin != UNKNOWN:
+        arrived |= arrival(peer.states | arrived, Cause.ACK_OF_FIN)
+    may_have_moved(peer, Cause.FIN, arrived & ~CLOSED, now, packet)
+
+
+def may_have_moved(end: End, cause: Cause, after: i64, now: i64, packet: i64) -> None:
+    """It is in one of `after` now, or still where it was."""
+    before = end.states
+    step(end, cause, before | after, _SENT, now, packet)
+    if end.states != before:
+        end.changes[len(end.changes) - 1].maybe = True
+
+
+def did_not_move(end: End, cause: Cause) -> None:
+    """What may have been was not."""
+    kept = [change for change in end.changes if not change.maybe or change.cause is not cause]
+    if len(kept) < len(end.changes):
+        end.changes = kept
+        walk_again(end)
+
+
+def narrow(end: End, mask: i64) -> None:
+    """Leave of the possible states those in `mask`, if any is."""
+    if end.states & mask:
+        end.states &= mask
+        if not end.changes:
+            end.start = end.states
