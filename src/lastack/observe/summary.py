@@ -8,6 +8,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
 from lastack.observe.connection import Connection, addresses, connection_of, endpoint
+from lastack.observe.core.counts import Counts
 from lastack.observe.core.flow import Flow
 from lastack.observe.core.frames import Skipped
 from lastack.observe.core.groups import Group, Groups
@@ -37,7 +38,6 @@ _IN_VAIN: Final = (
     Handshake.HALF_OPEN,
     Handshake.BACKSCATTER,
 )
-_FINE: Final = (Teardown.NORMAL, Teardown.THREE_SEGMENT, Teardown.OPEN)
 WORST: Final = 3
 _MOST_PLACES: Final = 4096
 """Endpoints of which troubles are counted; of more, the first."""
@@ -166,8 +166,7 @@ class Summary:
         self.skipped: Counter[str] = Counter()
         self.handshakes: Counter[str] = Counter()
         self.teardowns: Counter[str] = Counter()
-        self._opened = [0] * (max(Handshake) + 1)
-        self._ended = [0] * (max(Teardown) + 1)
+        self._counts = Counts()
         self.places: dict[str, Counter[str]] = {}
         self.troubles: Counter[str] = Counter()
         self.examples: dict[str, int] = {}
@@ -180,26 +179,19 @@ class Summary:
 
     def add(self, flow: Flow) -> None:
         """Count one connection that is over, or left."""
-        self.connections += 1
+        self._counts.count(flow)
         if self.shares > 1:
             self.numbers.append(flow.number)
-        first, last = int(flow.first), int(flow.last)
-        self.first = min(self.first, first) if self.first else first
-        self.last = max(self.last, last)
         verdict = verdict_on(flow)
         if self.wanted and not self.wanted.matches(flow, verdict):
             return
-        self.matched += 1
-        self.octets += flow.a.octets + flow.b.octets
-        self.sent += flow.a.packets + flow.b.packets
-        self._opened[verdict.handshake] += 1
-        self._ended[verdict.teardown] += 1
-        self.groups.add(flow, verdict)
-        if verdict.teardown not in _FINE or verdict.handshake is not Handshake.COMPLETE:
+        if self._counts.add(flow, verdict, self.groups):
             self._note_trouble(flow, verdict)
-        if verdict.also or flow.a.broken or flow.b.broken:
             self._note_oddities(flow, verdict)
-        self._keep(flow, verdict)
+            self._keep_worst(flow, verdict)
+        key = (self._order(flow), flow.number)
+        if self.shown.takes(key):
+            self.shown.add(key, connection_of(flow, self.capture, verdict))
 
     def found(self) -> list[Group]:
         """Return what many connections show together."""
@@ -207,8 +199,15 @@ class Summary:
 
     def count_packets(self, packets: int, segments: int, skipped: list[int], evicted: int) -> None:
         """Note what the reading came to, once all connections have been added."""
-        self.handshakes = Counter({str(one): n for one in Handshake if (n := self._opened[one])})
-        self.teardowns = Counter({str(one): n for one in Teardown if (n := self._ended[one])})
+        counts, self._counts = self._counts, Counts()
+        self.connections = int(counts.connections)
+        self.matched = int(counts.matched)
+        self.octets = int(counts.octets)
+        self.sent = int(counts.sent)
+        self.sent_again = int(counts.sent_again)
+        self.first, self.last = int(counts.first), int(counts.last)
+        self.handshakes = Counter({str(one): n for one in Handshake if (n := counts.opened[one])})
+        self.teardowns = Counter({str(one): n for one in Teardown if (n := counts.ended[one])})
         self.packets += packets
         self.segments += segments
         self.evicted += evicted
@@ -286,31 +285,26 @@ class Summary:
             places[name] += 1
         self.examples[kind] = min(flow.number, self.examples.get(kind, flow.number))
 
-    def _keep(self, flow: Flow, verdict: Verdict) -> None:
-        number = flow.number
-        resent = 0
-        if flow.track_a.counts or flow.track_b.counts:
-            resent = flow.track_a.resent() + flow.track_b.resent()
-            self.sent_again += resent
-        record: Connection | None = None
-        order = self._order(flow, resent)
-        if self.shown.takes((order, number)):
-            record = connection_of(flow, self.capture, verdict)
-            self.shown.add((order, number), record)
-        if resent and self.resent.takes((-resent, number)):
-            record = record or connection_of(flow, self.capture, verdict)
-            self.resent.add((-resent, number), record)
-        if verdict.teardown in STUCK and self.stuck.takes((int(verdict.since), number)):
-            record = record or connection_of(flow, self.capture, verdict)
-            self.stuck.add((int(verdict.since), number), record)
+    def _keep_worst(self, flow: Flow, verdict: Verdict) -> None:
+        key = (-_resent(flow), flow.number)
+        if key[0] and self.resent.takes(key):
+            self.resent.add(key, connection_of(flow, self.capture, verdict))
+        key = (int(verdict.since), flow.number)
+        if verdict.teardown in STUCK and self.stuck.takes(key):
+            self.stuck.add(key, connection_of(flow, self.capture, verdict))
 
-    def _order(self, flow: Flow, resent: int) -> int:
+    def _order(self, flow: Flow) -> int:
         if self.sort == "octets":
             return -int(flow.a.octets + flow.b.octets)
         if self.sort == "duration":
             return int(flow.first - flow.last)
         if self.sort == "resent":
-            return -resent
+            return -_resent(flow)
         if self.sort == "rtt":
             return -max(int(flow.track_a.rtt_most), int(flow.track_b.rtt_most))
         return 0
+
+
+def _resent(flow: Flow) -> int:
+    """Return how many segments either end sent again."""
+    return flow.track_a.resent() + flow.track_b.resent()

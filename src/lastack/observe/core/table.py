@@ -6,7 +6,7 @@ compared where they lie in the capture.
 
 from typing import Final
 
-from librt.strings import read_i32_be
+from librt.strings import read_i32_be, read_i64_be
 from librt.vecs import vec
 from mypy_extensions import i64
 
@@ -111,7 +111,7 @@ class Table:
 
 def half_of(key: bytes) -> i64:
     """Return how many octets an address has in a key of two addresses and two ports."""
-    return (len(key) - 4) // 2
+    return (i64(len(key)) - 4) >> 1
 
 
 def _tag_of(data: bytes, at: i64, half: i64) -> i64:
@@ -134,19 +134,24 @@ def _mixed(sum: i64, word: i64) -> i64:
 
 def _direction(key: bytes, data: bytes, at: i64, half: i64) -> i64:
     """Return 1 when the segment goes as the key says, -1 when it goes back, 0 for another one."""
-    if half_of(key) != half:
+    both = 2 * half
+    if i64(len(key)) != both + 4:
         return 0
-    ports = i64(read_i32_be(data, at + 2 * half)) & _U32
-    ours = i64(read_i32_be(key, 2 * half)) & _U32
-    there = ports == ours
-    back = ports == (ours >> 16 | (ours & 0xFFFF) << 16)
+    ports = i64(read_i32_be(data, at + both)) & _U32
+    ours = i64(read_i32_be(key, both)) & _U32
     i: i64 = 0
+    if ports == ours:
+        while i < both and read_i64_be(key, i) == read_i64_be(data, at + i):
+            i += 8
+        if i == both:
+            return 1
+        i = 0
+    if ports != ours >> 16 | (ours & 0xFFFF) << 16:
+        return 0
     while i < half:
-        source, target = read_i32_be(data, at + i), read_i32_be(data, at + half + i)
-        a, b = read_i32_be(key, i), read_i32_be(key, half + i)
-        there = there and source == a and target == b
-        back = back and source == b and target == a
+        if read_i32_be(key, i) != read_i32_be(data, at + half + i):
+            return 0
+        if read_i32_be(key, half + i) != read_i32_be(data, at + i):
+            return 0
         i += 4
-    if there:
-        return 1
-    return -1 if back else 0
+    return -1

@@ -98,6 +98,7 @@ class Also(IntEnum):
         return self.name.lower().replace("_", " ")
 
 
+_WAITS: Final = FIN_WAIT_1 | FIN_WAIT_2 | CLOSE_WAIT | CLOSING | LAST_ACK
 SILENT_AFTER: Final = 3
 """Retransmissions without a word from the other end that make it silent."""
 
@@ -248,6 +249,9 @@ def _is_stuck(flow: Flow, verdict: Verdict) -> bool:
     if (not flow.a.packets and flow.b.fins) or (not flow.b.packets and flow.a.fins):
         verdict.teardown, verdict.by_a = Teardown.HALF_SEEN, flow.a.fins > 0
         return True
+    if flow.a.unanswered < SILENT_AFTER and flow.b.unanswered < SILENT_AFTER:
+        if not (flow.a.states | flow.b.states) & _WAITS:
+            return False
     for by_a in (True, False):
         end, other = (flow.a, flow.b) if by_a else (flow.b, flow.a)
         if end.unanswered >= SILENT_AFTER and end.states & ~CLOSED:
