@@ -29,12 +29,15 @@ def reading_bar(captures: Sequence[Capture], lang: str, passes: int = 1) -> Iter
         yield None
         return
     columns = (BarColumn(None), DownloadColumn(), TimeRemainingColumn())
-    with Progress(
-        *columns, console=screen, transient=True, redirect_stdout=sys.stdout.isatty()
-    ) as bar:
-        task = bar.add_task("", total=total)
+    bar = Progress(*columns, console=screen, transient=True, redirect_stdout=sys.stdout.isatty())
+    task = bar.add_task("", total=total)
 
-        def notice(octets: int) -> None:
-            bar.advance(task, octets)
+    def advance(octets: int) -> None:
+        if not bar.live.is_started:
+            bar.start()  # with a thread of its own: after the processes that help
+        bar.advance(task, octets)
 
-        yield notice
+    try:
+        yield advance
+    finally:
+        bar.stop()

@@ -4,6 +4,8 @@ Work and its results are plain values: processes here or on other machines may d
 """
 
 import os
+import sys
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
@@ -49,7 +51,11 @@ class Workers(ABC):
 
 
 class Processes(Workers):
-    """Processes of this machine; each is started anew (spawn), so this works everywhere."""
+    """Processes of this machine.
+
+    Where that is safe, on Linux and as long as there is one thread, they are this one once more
+    (fork) and begin at once; elsewhere each is started anew (spawn).
+    """
 
     def __init__(self, count: int) -> None:
         super().__init__(count, near=True)
@@ -59,7 +65,8 @@ class Processes(Workers):
         from concurrent.futures import ProcessPoolExecutor
         from multiprocessing import get_context
 
-        return ProcessPoolExecutor(min(self.count, most), get_context("spawn"))
+        alone = sys.platform == "linux" and threading.active_count() == 1
+        return ProcessPoolExecutor(min(self.count, most), get_context("fork" if alone else "spawn"))
 
 
 class Question:

@@ -5,6 +5,7 @@ The columns come from the compiled part as they are; nothing here looks at a sin
 
 import errno
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -66,6 +67,9 @@ class _File:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._writer = self._writer_to(path)
+        # pyarrow lets go of the interpreter while it encodes: meanwhile the capture is read on.
+        self._other = ThreadPoolExecutor(1)
+        self._writing: Future[None] | None = None
 
     def write(
         self,
@@ -80,10 +84,19 @@ class _File:
             else self._words(*words[field.name], count)
             for field in self._schema
         ]
-        self._writer.write_table(self._arrow.Table.from_arrays(columns, schema=self._schema))
+        self._wait()
+        table = self._arrow.Table.from_arrays(columns, schema=self._schema)
+        self._writing = self._other.submit(self._writer.write_table, table)
 
     def close(self) -> None:
+        """Write what is left; raises OSError where that fails."""
+        self._wait()
+        self._other.shutdown()
         self._writer.close()
+
+    def _wait(self) -> None:
+        if self._writing is not None:
+            self._writing.result()
 
     def _writer_to(self, path: Path) -> Any:
         return self._parquet.ParquetWriter(path, self._schema, **self._options)

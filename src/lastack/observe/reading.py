@@ -98,10 +98,8 @@ class Observer:
         """Let go of what is over; if that is not enough, of what has been silent longest."""
         self._swept_at = int(self.scanner.number)
         self._swept_when = self._now
-        before = self._now - self.linger
         flows = self.scanner.flows
-        gone = [flow for flow in flows.values() if flow.over and flow.last < before]
-        for flow in sorted(gone, key=_number):
+        for flow in sorted(flows.over_before(self._now - self.linger), key=_number):
             self._let_go(flow)
         excess = len(flows) - self.most_open
         if excess > 0:

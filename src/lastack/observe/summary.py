@@ -151,6 +151,7 @@ class Summary:
     def __init__(self, capture: str, wanted: Wanted, most: int, sort: str, shares: int = 1) -> None:
         self.capture = capture
         self.wanted = wanted
+        self._filters = bool(wanted)
         self.sort = sort
         self.shares = shares
         self.packets = 0
@@ -183,7 +184,7 @@ class Summary:
         if self.shares > 1:
             self.numbers.append(flow.number)
         verdict = verdict_on(flow)
-        if self.wanted and not self.wanted.matches(flow, verdict):
+        if self._filters and not self.wanted.matches(flow, verdict):
             return
         if self._counts.add(flow, verdict, self.groups):
             self._note_trouble(flow, verdict)

@@ -42,6 +42,14 @@ class Table:
         """Return all connections, in no order."""
         return [flow for flow in self.slots if flow is not None]
 
+    def over_before(self, time: i64) -> list[Flow]:
+        """Return the connections that are over and have been silent since then, in no order."""
+        found = []
+        for flow in self.slots:
+            if flow is not None and flow.last < time and flow.over:
+                found.append(flow)
+        return found
+
     def find(self, data: bytes, at: i64, half: i64) -> Flow | None:
         """Return the connection of a segment, if it is known.
 

@@ -3,7 +3,7 @@
 from enum import IntEnum
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from lastack.observe.core.ends import (
     CLOSE_WAIT,
@@ -103,6 +103,7 @@ SILENT_AFTER: Final = 3
 """Retransmissions without a word from the other end that make it silent."""
 
 
+@mypyc_attr(acyclic=True)
 class Verdict:
     """What became of a connection.
 
