@@ -1,6 +1,7 @@
 """Sockets of the kernel's in each state that it can hold, by a peer that says what it likes."""
 
 import socket
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from ipaddress import ip_address
@@ -78,7 +79,10 @@ class Stranger:
 
 
 class EveryState:
-    """One socket in each state: `expected` is the state by ports, `held` are those that we hold."""
+    """One socket in each state: `expected` is the state by ports, `held` are those that we hold.
+
+    `between` are the times (monotonic) between which each has entered its state.
+    """
 
     def __init__(self, link: TunLink, version: int, kept: ExitStack) -> None:
         self.link = link
@@ -86,6 +90,7 @@ class EveryState:
         self.kept = kept
         self.expected: dict[Ends, State] = {}
         self.held: set[Ends] = set()
+        self.between: dict[Ends, tuple[int, int]] = {}
         self.next_port = 4001
         address = KERNEL_V4 if version == 4 else KERNEL_V6
         family = socket.AF_INET if version == 4 else socket.AF_INET6
@@ -93,14 +98,21 @@ class EveryState:
         self.listener.settimeout(5)
         self.port = self.listener.getsockname()[1]
         self._note(0, S.LISTEN, True)
+        before = time.monotonic_ns()
         calling = kept.enter_context(socket.socket(family))
         calling.setblocking(False)
         calling.connect_ex((OURS_V4 if version == 4 else OURS_V6, 9))
         self.expected[calling.getsockname()[1], 9] = S.SYN_SENT
         self.held.add((calling.getsockname()[1], 9))
-        self._stranger(S.SYN_RECEIVED).calls()
+        self.between[calling.getsockname()[1], 9] = before, time.monotonic_ns()
+        before = time.monotonic_ns()
+        self.half_open = self._stranger(S.SYN_RECEIVED)
+        self.half_open.calls()
+        self.between[self.port, self.half_open.from_port] = before, time.monotonic_ns()
         for state in (S.ESTABLISHED, S.CLOSE_WAIT, S.LAST_ACK, *_CLOSING_FIRST):
-            self._reach(state)
+            before = time.monotonic_ns()
+            port = self._reach(state)
+            self.between[self.port, port] = before, time.monotonic_ns()
 
     def _stranger(self, state: State) -> Stranger:
         port = self.next_port
@@ -113,7 +125,7 @@ class EveryState:
         if held:
             self.held.add((self.port, remote))
 
-    def _reach(self, state: State) -> None:
+    def _reach(self, state: State) -> int:
         stranger = self._stranger(state)
         kernel = stranger.opens(self.listener)
         self.kept.callback(kernel.close)
@@ -130,6 +142,7 @@ class EveryState:
                 step(stranger)
             if state is S.TIME_WAIT:
                 kernel.close()
+        return stranger.from_port
 
 
 _CLOSING_FIRST: dict[State, tuple[Callable[[Stranger], None], ...]] = {

@@ -2,15 +2,19 @@
 
 import os
 import re
+import resource
 import select
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from every_state import EveryState
 from namespaces import Namespace
 
+from lastack import COMPILED
 from lastack.link.tun import TunLink
 from lastack.observe.ages import Age, age_of
 from lastack.observe.core.diag import KernelSocket
@@ -19,8 +23,12 @@ from lastack.observe.processes import Holders
 from lastack.observe.sockets import Destroyed, destroy, kernel_sockets
 from lastack.tcp.states import State, state_named
 from lastack.units import SECOND
+from lastack.wire.segment import ACK, SYN
 
 S = State
+CLOCK = SECOND // 10
+"""What the kernel's clocks (jiffies) may be behind."""
+RESENT = (S.FIN_WAIT_1, S.CLOSING, S.LAST_ACK)
 DeviceMaker = Callable[..., TunLink]
 
 
@@ -61,15 +69,49 @@ def test_the_owner_is_the_process_that_holds_the_descriptor(every: EveryState) -
                 assert os.fstat(descriptor).st_ino == each.inode
 
 
-def test_all_are_young_or_tell_that_their_age_is_unknown(every: EveryState) -> None:
-    """Of a listener nothing is known; of the others at most the time that this test has taken."""
-    for each in kernel_sockets(info=True):
+def test_each_tells_since_when_it_is_in_its_state(every: EveryState) -> None:
+    """A second later: exactly, or at least; of a listener nothing is known."""
+    every.half_open.hears(SYN | ACK)  # the first retransmission, after a second
+    began = time.monotonic_ns()
+    found = by_ports(kernel_sockets(info=True))
+    ended = time.monotonic_ns()
+    for ports, each in found.items():
         age = age_of(each)
         if each.state is S.LISTEN:
             assert age is None
-        else:
-            assert age is not None, each.state
-            assert 0 <= age.time < 20 * SECOND, (each.state, age)
+            continue
+        assert age is not None, each.state
+        before, after = every.between[ports]
+        assert age.time <= ended - before + CLOCK, (each.state, age)
+        if age.exact:
+            assert age.time >= began - after - CLOCK, (each.state, age)
+        assert age.exact is (each.state not in (S.ESTABLISHED, S.FIN_WAIT_2, *RESENT)), each.state
+
+
+def test_twenty_thousand_are_listed_sooner_than_by_ss(namespace: Namespace) -> None:
+    """The library's call beside the whole of `ss -tan`, by turns; the best of each."""
+    if not COMPILED:
+        pytest.skip("interpreted, the call takes longer")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 10_100:
+        pytest.skip(f"no more than {hard} files may be open")
+    Path("/proc/sys/net/core/somaxconn").write_text("10000")
+    ours, theirs = [], []
+    with ExitStack() as kept:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        kept.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        server = kept.enter_context(socket.create_server(("127.0.0.1", 0), backlog=10_000))
+        for _ in range(10_000):  # the other ends wait to be accepted
+            kept.enter_context(socket.create_connection(server.getsockname()))
+        for _ in range(7):
+            start = time.perf_counter_ns()
+            found = kernel_sockets()
+            middle = time.perf_counter_ns()
+            text = namespace.run("ss", "-Htan")
+            ours.append(middle - start)
+            theirs.append(time.perf_counter_ns() - middle)
+            assert len(found) == text.count("\n") == 20_001
+    assert min(ours) < min(theirs)
 
 
 def made(state: State, timer: int = 0, retransmits: int = 0, expires: int = 0) -> KernelSocket:

@@ -1,6 +1,7 @@
 """The live view of `lastack watch` on a screen of 80 by 24: every page, the filter, drill-down."""
 
 import asyncio
+import os
 import re
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -130,12 +131,60 @@ def test_a_filter_leaves_what_is_meant_and_says_what_it_does_not_understand(
 
 
 def test_it_speaks_chinese(every: EveryState) -> None:
-    """The headings and the keys."""
+    """Every page: no word of English but the names of states, of variables and of processes."""
 
     async def look() -> None:
         async with screen("zh") as pilot:
-            await shown(pilot, "按进程")
-            await shown(pilot, "概览")
+            await shown(pilot, "按监听者")
+            found = await shown(pilot, "q 退出")
+            for words in ("1 概览", "2 套接字", "3 状态图", "/ 筛选", "p 暂停", "n 名称", "q 退出"):
+                assert words in found[-1]
+            await pilot.press("2")
+            found = await shown(pilot, "历时")
+            assert re.fullmatch(r" ?状态 +历时 +进程 +本地 +对端.*", found[1])
+            await pilot.press("down", "enter")
+            found = await shown(pilot, "持有者")
+            known = {"SRTT", "RTTVAR", "RTO", "MSS", "WND", "SND", "RCV", "ECN", "ACK", "RTT"}
+            known |= {"cwnd", "ssthresh"}
+            places = next(place for place, line in enumerate(found) if "持有者" in line)
+            for line in found[places - 1 : -2]:
+                name = re.split(r" {2,}", line[1:])[0]
+                assert set(re.findall(r"[A-Za-z-]{3,}", name)) <= known, line
+            assert any("定时器" in line and "重传" in line and "后" in line for line in found)
+            await pilot.press("3")
+            await shown(pilot, "客户端的通常一生")
+            await pilot.press("end")
+            await shown(pilot, "突然的结束")
+
+    asyncio.run(look())
+
+
+def test_the_diagram_can_be_scrolled_to_its_right_edge(every: EveryState) -> None:
+    """It is wider than a screen of 80 columns."""
+
+    async def look() -> None:
+        async with screen() as pilot:
+            await pilot.press("3")
+            found = await shown(pilot, "LISTEN")
+            assert not any("active OPEN · send SYN" in line for line in found)
+            await pilot.press(*["right"] * 24)
+            await shown(pilot, "active OPEN · send SYN · §3.10.1")
+
+    asyncio.run(look())
+
+
+def test_who_holds_a_socket_and_since_when_is_on_a_narrow_screen(every: EveryState) -> None:
+    """The list of 80 columns, before one scrolls to the queues and timers."""
+
+    async def look() -> None:
+        async with screen() as pilot:
+            await pilot.press("2")
+            found = await shown(pilot, "TIME-WAIT")
+            [line] = [line for line in found if "CLOSE-WAIT" in line]
+            me = f"[{os.getpid()}]"
+            assert re.match(rf" ?CLOSE-WAIT +≥?[0-9.]+ m?s +\S+{re.escape(me)} ", line)
+            await pilot.press(*["right"] * 60)
+            await shown(pilot, "time wait")
 
     asyncio.run(look())
 

@@ -6,13 +6,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from every_state import EveryState
-from held_sockets import LEAKING_SERVER, process
+from by_hand import KERNEL_V4
+from every_state import EveryState, Stranger
+from held_sockets import HASTY_CLIENT, LEAKING_SERVER, process
 from namespaces import Namespace
 from rich.cells import cell_len
 
@@ -20,6 +21,7 @@ from lastack.link.tun import TunLink
 from lastack.observe.findings import finding_of
 from lastack.observe.watching import Source, Watching
 from lastack.tcp.states import State
+from lastack.wire.segment import ACK, SYN
 
 S = State
 ROOT = Path(__file__).parents[2]
@@ -29,6 +31,7 @@ LEAKED = 25
 def lastack(*words: str, code: int = 0) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "lastack", *words],
+        stdin=subprocess.DEVNULL,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -40,7 +43,8 @@ def lastack(*words: str, code: int = 0) -> str:
 
 
 def objects(*words: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in lastack(*words, "--json").splitlines()]
+    said = lastack(*words, "--json").splitlines()
+    return [json.loads(line) for line in said if line.startswith("{")]
 
 
 @pytest.fixture
@@ -100,16 +104,132 @@ def test_why_has_words_for_each_state(
 
 
 def test_why_syn_received_tells_of_the_backlog(device: Callable[..., TunLink]) -> None:
-    """The listener, how many are half-open of how many may be, and the counters."""
+    """The listener, how many are half-open of how many may be, what was sent again, counters."""
     with ExitStack() as kept:
         every = EveryState(device(), 4, kept)
+        every.half_open.hears(SYN | ACK)  # again: nobody has answered
         [said] = objects("why", "SYN-RECEIVED")
     assert (said["count"], said["nobody"]) == (1, 1)
+    assert (said["retransmitting"], said["most_retransmits"]) == (1, 1)
     [listener] = said["listeners"]
     assert listener["local"].endswith(f":{every.port}")
     assert (listener["half_open"], listener["waiting"]) == (1, 0)
+    assert (listener["resent"], listener["most_resent"]) == (1, 1)
     assert listener["backlog"] > 0
     assert {"ListenOverflows", "SyncookiesSent", "TCPReqQFullDrop"} <= said["counters"].keys()
+
+
+@pytest.mark.parametrize(
+    ("cookies", "counter", "words"),
+    [
+        ("1", "SyncookiesSent", "SYN cookies come when a backlog is full"),
+        ("0", "TCPReqQFullDrop", "SYN cookies are off"),
+    ],
+)
+def test_why_syn_received_tells_what_becomes_of_a_full_backlog(
+    device: Callable[..., TunLink], cookies: str, counter: str, words: str
+) -> None:
+    """A request more than fills the queue: a cookie, or it is dropped."""
+    link = device()
+    Path("/proc/sys/net/ipv4/tcp_syncookies").write_text(cookies)
+    with socket.create_server((KERNEL_V4, 7010), backlog=1):
+        for port in (4001, 4002):  # the kernel takes one more than the backlog
+            Stranger(link, 4, port, 7010).calls()
+        late = Stranger(link, 4, 4003, 7010)
+        late.says(SYN)
+        if cookies == "1":
+            late.hears(SYN | ACK)
+        [said] = objects("why", "SYN-RECEIVED")
+        text = lastack("why", "SYN-RECEIVED", "--lang", "en")
+    assert said["counters"][counter] == 1
+    [listener] = said["listeners"]
+    assert (listener["half_open"], listener["backlog"]) == (2, 1)
+    assert f"listener {KERNEL_V4}:7010: 2 half-open of 1" in text
+    assert f"{counter} 1" in text
+    assert words in text
+
+
+@pytest.mark.parametrize(("closed", "words"), [(40, "the ports run out in"), (50, "no port is")])
+def test_why_time_wait_tells_when_the_ports_run_out(
+    namespace: Namespace, closed: int, words: str
+) -> None:
+    """Of fifty ports towards one destination."""
+    Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("40000 40049")
+    Path("/proc/sys/net/ipv4/tcp_tw_reuse").write_text("0")
+    with (
+        socket.create_server(("127.0.0.1", 7002), backlog=64) as server,
+        process(HASTY_CLIENT, str(closed)) as client,
+    ):
+        for _ in range(closed):
+            there, _ = server.accept()
+            assert there.recv(1) == b""
+            there.close()
+        assert client.stdout is not None
+        client.stdout.readline()
+        text = lastack("why", "TIME-WAIT", "--lang", "en", "--for", "0")
+        [said] = objects("why", "TIME-WAIT", "--for", "0")
+    assert f"{closed} in TIME-WAIT, {closed} of 50 ports ({closed / 50:.1%}) in use" in text
+    assert words in text
+    [destination] = said["destinations"]
+    assert (destination["used"], destination["ports"]) == (closed, 50)
+    assert destination["levels"] > 50
+
+
+SENDS_AND_ENDS = """
+import socket
+server = socket.create_server(("127.0.0.1", 7006))
+print("ready", flush=True)
+client = server.accept()[0]
+client.setblocking(False)
+try:
+    while True:
+        client.send(bytes(65536))
+except BlockingIOError:
+    input()
+"""
+
+
+@pytest.fixture
+def cgroup() -> Iterator[Path]:
+    """A control group of its own."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    root = next((line.split()[4] for line in lines if " - cgroup2 " in line), "")
+    made = Path(root, f"lastack-{os.getpid()}")
+    try:
+        made.mkdir()
+    except OSError as error:
+        pytest.skip(f"no cgroup2 to make a group in: {error.strerror}")
+    try:
+        yield made
+    finally:
+        made.rmdir()
+
+
+def test_the_control_group_is_known_also_of_what_no_process_holds(
+    namespace: Namespace, cgroup: Path
+) -> None:
+    """A server that has ended leaves what it had still to send; its group names the service."""
+    joins = 'echo $$ > "$0/cgroup.procs" && exec "$@"'
+    with subprocess.Popen(
+        ["sh", "-c", joins, str(cgroup), sys.executable, "-c", SENDS_AND_ENDS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        server.stdout.readline()
+        with socket.create_connection(("127.0.0.1", 7006)) as client:
+            *_, watch = objects("watch", "--once", "--pid", str(server.pid))
+            assert watch["talkers"]["cgroup"][0]["name"] == f"/{cgroup.name}"
+            server.communicate("")
+            [orphan, _] = objects("watch", "--once", "--state", "FIN-WAIT-1")
+            [said] = objects("why", "FIN-WAIT-1")
+            text = lastack("why", "FIN-WAIT-1", "--lang", "en")
+            assert client.getsockname()[1] == int(orphan["remote"].rpartition(":")[2])
+    assert (orphan["inode"], orphan["cgroup"]) == (0, f"/{cgroup.name}")
+    assert orphan["process"] == f"({cgroup.name})"
+    assert said["cgroups"] == [{"cgroup": f"/{cgroup.name}", "count": 1}]
+    assert f"control group /{cgroup.name} ×1" in text
 
 
 def test_watch_once_counts_and_lists(leak: int) -> None:
@@ -129,15 +249,56 @@ def test_watch_once_counts_and_lists(leak: int) -> None:
 
 
 def test_kill_wants_a_selection_and_a_confirmation(leak: int) -> None:
-    """Nothing is destroyed without both; then the connections are gone, the listener is not."""
+    """Without a terminal to ask at, and without --yes, nothing is destroyed."""
     assert "needs a selection" in lastack("watch", "--kill", "--lang", "en", code=2)
-    lastack("watch", "--kill", "--pid", str(leak), code=130)
-    assert objects("watch", "--once", "--pid", str(leak))[-1]["count"] == LEAKED + 1
-    assert f"{LEAKED} destroyed" in lastack(
-        "watch", "--kill", "--pid", str(leak), "--yes", "--lang", "en"
+    said = lastack("watch", "--kill", "--pid", str(leak), "--lang", "en", code=2)
+    assert "give --yes" in said
+    assert "no socket is meant" in lastack(
+        "watch", "--kill", "--pid", "1", "--port", "7001", "--yes", "--lang", "en", code=1
     )
+    assert objects("watch", "--once", "--pid", str(leak))[-1]["count"] == LEAKED + 1
+
+
+@pytest.mark.parametrize(("answer", "code", "left"), [(b"n\n", 130, LEAKED), (b"y\n", 0, 0)])
+def test_kill_asks_at_a_terminal(leak: int, answer: bytes, code: int, left: int) -> None:
+    """It shows what is meant, and how many."""
+    ours, theirs = os.openpty()
+    with closing(os.fdopen(ours, "r+b", 0)) as terminal:
+        asked = subprocess.Popen(
+            [sys.executable, "-m", "lastack", "watch", "--kill", "--state", "CLOSE-WAIT"],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
+        )
+        os.close(theirs)
+        seen = b""
+        while f"Destroy {LEAKED} sockets?".encode() not in seen:
+            seen += terminal.read(4096)
+        assert seen.count(b"CLOSE-WAIT") == LEAKED
+        terminal.write(answer)
+        assert asked.wait(60) == code
+    states = objects("watch", "--once", "--port", "7001")[-1]["states"]
+    assert (states["CLOSE-WAIT"], states["LISTEN"]) == (left, 1)
+
+
+def test_kill_destroys_what_is_meant_and_nothing_else(leak: int) -> None:
+    """The leaker's connections; its listener and everybody else's connections live on."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as client,
+        server.accept()[0] as there,
+    ):
+        [said] = objects("watch", "--kill", "--pid", str(leak), "--yes")
+        assert (said["type"], said["count"], said["ended"]) == ("killed", LEAKED, 0)
+        there.sendall(b"alive")
+        assert client.recv(5) == b"alive"
     assert objects("watch", "--once", "--pid", str(leak))[-1]["states"]["CLOSE-WAIT"] == 0
     assert objects("watch", "--once", "--port", "7001")[-1]["states"]["LISTEN"] == 1
+    text = lastack(
+        "watch", "--kill", "--port", "7001", "--state", "LISTEN", "--yes", "--lang", "en"
+    )
+    assert text.splitlines()[-1] == "1 destroyed"
 
 
 UNPRIVILEGED = """
@@ -171,8 +332,13 @@ def test_without_privilege_it_still_lists_and_says_what_it_cannot_see(leak: int)
     said = " ".join(done.stdout.partition("Not seen: ")[2].split())
     assert "who closes what" in said
     assert "the processes of others" in said
-    refused = python(UNPRIVILEGED, "watch", "--kill", "--state", "CLOSE-WAIT", "--yes")
+    refused = python(
+        UNPRIVILEGED, "watch", "--kill", "--state", "CLOSE-WAIT", "--yes", "--lang", "en"
+    )
     assert (refused.returncode, refused.stdout) == (3, "")
+    assert refused.stderr.splitlines()[-1] == (
+        "lastack: not destroyed: it needs CAP_NET_ADMIN (root)"
+    )
 
 
 def test_the_live_view_without_textual_is_an_error_in_words() -> None:

@@ -1,9 +1,9 @@
 """`lastack watch`: the kernel's own TCP sockets, live or once; and with `--kill`, their end."""
 
+import errno
 import sys
 from dataclasses import asdict
 from importlib.util import find_spec
-from typing import NoReturn
 
 import click
 from rich.text import Text
@@ -81,7 +81,7 @@ def watch(
     """
     choice = Choice(frozenset(states), frozenset(ports), frozenset(hosts), frozenset(pids))
     if kill:
-        _kill(choice, yes, lang)
+        _kill(choice, yes, lang, as_json)
         return
     if once or as_json:
         with ended_by_signals(), Watching(events=not once) as watching:
@@ -166,14 +166,16 @@ def _print_json(look: Look, watching: Watching, choice: Choice, names: str) -> N
     )
 
 
-def _refuse(message: str) -> NoReturn:
-    raise click.UsageError(message)
+class _NoPrivilege(click.ClickException):
+    exit_code = 3
 
 
-def _kill(choice: Choice, yes: bool, lang: str) -> None:
+def _kill(choice: Choice, yes: bool, lang: str, as_json: bool) -> None:
     words = WORDS[lang]
     if not choice:
-        _refuse(words["no_filter"])
+        raise click.UsageError(words["no_filter"])
+    if not yes and not sys.stdin.isatty():
+        raise click.UsageError(words["no_terminal"])
     with Watching(events=False) as watching:
         look = watching.look()
         # A listener is meant only where its state is named.
@@ -188,14 +190,26 @@ def _kill(choice: Choice, yes: bool, lang: str) -> None:
             click.echo(_line(each, look, watching), err=True)
     if not yes:
         click.confirm(words["destroyed"].format(count=f"{len(chosen):,}"), abort=True, err=True)
-    done = 0
-    for each in chosen:
-        try:
-            destroy(each)
-        except FileNotFoundError:
-            continue  # it has ended by itself
-        done += 1
-    click.echo(words["done"].format(count=f"{done:,}"))
+    done = sum(_destroyed(each, words) for each in chosen)
+    if as_json:
+        print_json("killed", count=done, ended=len(chosen) - done)
+    else:
+        click.echo(words["done"].format(count=f"{done:,}"))
+
+
+def _destroyed(each: KernelSocket, words: dict[str, str]) -> bool:
+    """Destroy one, unless it has ended by itself."""
+    try:
+        destroy(each)
+    except FileNotFoundError:
+        return False
+    except PermissionError:
+        raise _NoPrivilege(words["no_privilege"]) from None
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+        raise click.ClickException(words["no_destroy"]) from None
+    return True
 
 
 def _line(each: KernelSocket, look: Look, watching: Watching) -> str:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal, ScrollableContainer, VerticalScroll
 from textual.widgets import ContentSwitcher, DataTable, Footer, Input, Static
 
 from lastack.observe.core.diag import KernelSocket
@@ -28,7 +28,7 @@ from lastack.view.why import missing_words, span
 MOST_ROWS: Final = 400
 """So many sockets are listed; a filter finds the others."""
 _REMEMBERED: Final = 240
-_COLUMNS: Final = ("state", "by", "local", "remote", "recv_q", "send_q", "for", "timer")
+_COLUMNS: Final = ("state", "for", "by", "local", "remote", "recv_q", "send_q", "timer")
 
 
 class WatchApp(App[None]):  # type: ignore[misc, unused-ignore]
@@ -98,7 +98,7 @@ class WatchApp(App[None]):  # type: ignore[misc, unused-ignore]
                 with VerticalScroll():
                     yield Static(id="talkers")
             yield DataTable(id="list", cursor_type="row", zebra_stripes=True)
-            with VerticalScroll(id="diagram"):
+            with ScrollableContainer(id="diagram"):
                 yield Static(id="picture")
             with VerticalScroll(id="detail"):
                 yield Static(id="socket")
@@ -176,14 +176,17 @@ class WatchApp(App[None]):  # type: ignore[misc, unused-ignore]
         self.query_one("#title", Static).update(Text("   ".join(parts), no_wrap=True))
         missing = missing_words(self.watching.sources, self.watching.heard, self.language)
         text = f"{self.words['not_seen']}: {'; '.join(missing)}" if missing else ""
-        self.query_one("#missing", Static).update(Text(text))
+        shown = self.query_one("#missing", Static)
+        shown.update(Text(text))
+        shown.styles.display = "block" if text else "none"
 
     def _show_overview(self, chosen: list[KernelSocket], counts: dict[State, int]) -> None:
         assert self.look is not None
         wide = self.size.width >= 110
         side = self.query_one("#counts", Static)
-        side.styles.width = 62 if wide else 34
-        room = 36 if wide else 9
+        width = self.size.width // 2 if wide else 34
+        side.styles.width = width
+        room = min(width - 25, _REMEMBERED)
         side.update(counts_table(counts, self.names, self.history, room, self.ascii_only))
         most = max(1, (self.size.height - 12) // 3)
         found = talkers(chosen, self.look, self.watching)
@@ -192,7 +195,7 @@ class WatchApp(App[None]):  # type: ignore[misc, unused-ignore]
 
     def _show_list(self, chosen: list[KernelSocket]) -> None:
         table = self.query_one(DataTable)
-        kept, top = table.cursor_row, table.scroll_y
+        kept, left, top = table.cursor_row, table.scroll_x, table.scroll_y
         table.clear()
         for each in sorted(chosen, key=_place)[:MOST_ROWS]:
             table.add_row(*self._row(each), key=str(each.cookie))
@@ -200,7 +203,7 @@ class WatchApp(App[None]):  # type: ignore[misc, unused-ignore]
             more = self.words["more"].format(count=f"{len(chosen) - MOST_ROWS:,}")
             table.add_row(Text(more, style="dim"))
         table.move_cursor(row=min(kept, table.row_count - 1), animate=False, scroll=False)
-        table.scroll_to(y=top, animate=False)
+        table.scroll_to(left, top, animate=False)
 
     def _row(self, each: KernelSocket) -> list[Text]:
         assert self.look is not None
@@ -213,12 +216,12 @@ class WatchApp(App[None]):  # type: ignore[misc, unused-ignore]
         bound = "" if age is None or age.exact else ">=" if self.ascii_only else "≥"
         return [
             Text(state_label(each.state, self.names)),
+            Text("" if age is None else bound + span(age.time, self.language)),
             Text(fitted(process_name(each, self.look, self.watching), 22)),
             Text(info.local),
             Text(info.remote or "*"),
             Text(f"{each.unread:,}", justify="right"),
             Text(f"{each.unsent:,}", justify="right"),
-            Text("" if age is None else bound + span(age.time, self.language)),
             Text(timer),
         ]
 
