@@ -18,6 +18,7 @@ from textual.widgets import Input
 from lastack.cli.watch_live import WatchApp
 from lastack.link.tun import TunLink
 from lastack.observe.talkers import Choice
+from lastack.observe.tracing import PLACES
 from lastack.observe.watching import Watching
 from lastack.tcp.states import State
 from lastack.units import MS
@@ -47,9 +48,11 @@ async def shown(pilot: Pilot[None], words: str) -> list[str]:
 
 
 @asynccontextmanager
-async def screen(language: str = "en") -> AsyncIterator[Pilot[None]]:
+async def screen(
+    language: str = "en", places: tuple[str, ...] = PLACES
+) -> AsyncIterator[Pilot[None]]:
     """Run the view; looks follow each other quickly."""
-    with Watching() as watching:
+    with Watching(places=places) as watching:
         app = WatchApp(watching, Choice(), 200 * MS, language=language)
         async with app.run_test(size=(80, 24)) as pilot:
             await shown(pilot, "10 " if language == "zh" else "10 sockets")
@@ -134,7 +137,7 @@ def test_it_speaks_chinese(every: EveryState) -> None:
     """Every page: no word of English but the names of states, of variables and of processes."""
 
     async def look() -> None:
-        async with screen("zh") as pilot:
+        async with screen("zh", ()) as pilot:
             await shown(pilot, "按监听者")
             found = await shown(pilot, "q 退出")
             for words in ("1 概览", "2 套接字", "3 状态图", "/ 筛选", "p 暂停", "n 名称", "q 退出"):
@@ -146,8 +149,9 @@ def test_it_speaks_chinese(every: EveryState) -> None:
             found = await shown(pilot, "持有者")
             known = {"SRTT", "RTTVAR", "RTO", "MSS", "WND", "SND", "RCV", "ECN", "ACK", "RTT"}
             known |= {"cwnd", "ssthresh"}
-            places = next(place for place, line in enumerate(found) if "持有者" in line)
-            for line in found[places - 1 : -2]:
+            begin = next(place for place, line in enumerate(found) if "持有者" in line)
+            end = next(place for place, line in enumerate(found) if "看不到的" in line)
+            for line in found[begin - 1 : end]:
                 name = re.split(r" {2,}", line[1:])[0]
                 assert set(re.findall(r"[A-Za-z-]{3,}", name)) <= known, line
             assert any("定时器" in line and "重传" in line and "后" in line for line in found)

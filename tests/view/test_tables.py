@@ -9,7 +9,7 @@ from rich.table import Table
 from lastack.tcp.info import ConnectionInfo
 from lastack.tcp.states import State
 from lastack.units import MS
-from lastack.view.table import connections_table, count_states
+from lastack.view.table import connections_table
 from lastack.view.tcb import tcb_rows, tcb_table
 
 BUSY = ConnectionInfo(
@@ -75,9 +75,3 @@ def test_the_table_fits_its_page(width: int) -> None:
 def test_kernel_names_are_used_when_asked_for() -> None:
     """`--names linux`."""
     assert "SYN_RECV" in _text(connections_table([HALF], names="linux"))
-
-
-def test_states_are_counted_for_the_picture() -> None:
-    """Unknown states are not counted."""
-    unknown = ConnectionInfo("a", "b", None)
-    assert count_states([BUSY, BUSY, LISTENER, unknown]) == {State.ESTABLISHED: 2, State.LISTEN: 1}

@@ -2,6 +2,7 @@
 
 import errno
 import sys
+from collections import Counter
 from dataclasses import asdict
 from importlib.util import find_spec
 
@@ -29,9 +30,15 @@ from lastack.observe.sockets import destroy
 from lastack.observe.talkers import Choice, process_name, talkers
 from lastack.observe.watching import Look, Watching
 from lastack.tcp.states import State
-from lastack.view.table import connections_table, count_states
-from lastack.view.watch import WORDS, counts_table, talkers_table
-from lastack.view.why import missing_words
+from lastack.view.watch import (
+    WORDS,
+    counts_table,
+    place_of,
+    socket_cells,
+    sockets_table,
+    talkers_table,
+)
+from lastack.view.why import missing_line
 from lastack.wire.address import pack_address
 
 _HOST = Parsed("address", pack_address)
@@ -119,14 +126,18 @@ def _print(
     ascii_only: bool,
     lang: str,
 ) -> None:
-    out, words = console(), WORDS[lang]
+    out = console()
     chosen = choice.of(look)
-    infos = [connection_info(each) for each in chosen]
-    show(out, counts_table(count_states(infos), names, ascii_only=ascii_only))
+    counts = Counter(each.state for each in chosen)
+    show(out, counts_table(counts, names, ascii_only=ascii_only))
     show(out, talkers_table(talkers(chosen, look, watching), 5, lang, ascii_only))
-    show(out, connections_table(infos, names, most, ascii_only))
-    if missing := missing_words(watching.sources, watching.heard, lang):
-        show(out, Text(f"{words['not_seen']}: {'; '.join(missing)}", style="dim"))
+    rows = []
+    for each in sorted(chosen, key=place_of)[: most or None]:
+        who, age = process_name(each, look, watching), watching.age_of(each, look.time)
+        rows.append(socket_cells(each, who, age, names, lang, ascii_only))
+    show(out, sockets_table(rows, len(chosen) - len(rows), lang, ascii_only))
+    if missing := missing_line(watching.sources, watching.heard, lang):
+        show(out, Text(missing, style="dim"))
 
 
 def _print_json(look: Look, watching: Watching, choice: Choice, names: str) -> None:
@@ -148,12 +159,12 @@ def _print_json(look: Look, watching: Watching, choice: Choice, names: str) -> N
                 for h in look.holders.of(each.inode)
             ],
         )
-    counts = count_states(connection_info(each) for each in chosen)
+    counts = Counter(each.state for each in chosen)
     print_json(
         "watch",
         time_ns=look.time,
         count=len(chosen),
-        states={str(state): counts.get(state, 0) for state in State},
+        states={str(state): counts[state] for state in State},
         talkers={
             kind: [
                 {"name": t.name, "sockets": t.sockets, "in": t.octets_in, "out": t.octets_out}

@@ -14,21 +14,26 @@ from textual.containers import Horizontal, ScrollableContainer, VerticalScroll
 from textual.widgets import ContentSwitcher, DataTable, Footer, Input, Static
 
 from lastack.observe.core.diag import KernelSocket
-from lastack.observe.kernel_info import connection_info, text_of
+from lastack.observe.kernel_info import connection_info
 from lastack.observe.talkers import Choice, choice_of, process_name, talkers
 from lastack.observe.watching import LISTENING, Look, Watching
 from lastack.tcp.states import State
 from lastack.units import SECOND
-from lastack.view.ladder import fitted
-from lastack.view.machine import machine_text, state_label
-from lastack.view.tcb import said
-from lastack.view.watch import WORDS, counts_table, socket_rows, talkers_table
-from lastack.view.why import missing_words, span
+from lastack.view.machine import machine_text
+from lastack.view.watch import (
+    COLUMNS,
+    WORDS,
+    counts_table,
+    place_of,
+    socket_cells,
+    socket_rows,
+    talkers_table,
+)
+from lastack.view.why import missing_line
 
 MOST_ROWS: Final = 400
 """So many sockets are listed; a filter finds the others."""
 _REMEMBERED: Final = 240
-_COLUMNS: Final = ("state", "for", "by", "local", "remote", "recv_q", "send_q", "timer")
 
 
 class WatchApp(App[None]):  # type: ignore[misc, unused-ignore]
@@ -112,7 +117,7 @@ class WatchApp(App[None]):  # type: ignore[misc, unused-ignore]
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self.exit, None, 128 + number)
         table = self.query_one(DataTable)
-        for name in _COLUMNS:
+        for name in COLUMNS:
             table.add_column(self.words[name], key=name)
         self.set_interval(LISTENING / SECOND, self.hear)
         self.set_interval(self.interval / SECOND, self.begin_look)
@@ -174,8 +179,7 @@ class WatchApp(App[None]):  # type: ignore[misc, unused-ignore]
         if self.paused:
             parts.append(self.words["paused"])
         self.query_one("#title", Static).update(Text("   ".join(parts), no_wrap=True))
-        missing = missing_words(self.watching.sources, self.watching.heard, self.language)
-        text = f"{self.words['not_seen']}: {'; '.join(missing)}" if missing else ""
+        text = missing_line(self.watching.sources, self.watching.heard, self.language)
         shown = self.query_one("#missing", Static)
         shown.update(Text(text))
         shown.styles.display = "block" if text else "none"
@@ -197,33 +201,17 @@ class WatchApp(App[None]):  # type: ignore[misc, unused-ignore]
         table = self.query_one(DataTable)
         kept, left, top = table.cursor_row, table.scroll_x, table.scroll_y
         table.clear()
-        for each in sorted(chosen, key=_place)[:MOST_ROWS]:
-            table.add_row(*self._row(each), key=str(each.cookie))
+        assert self.look is not None
+        for each in sorted(chosen, key=place_of)[:MOST_ROWS]:
+            who = process_name(each, self.look, self.watching)
+            age = self.watching.age_of(each, self.look.time)
+            cells = socket_cells(each, who, age, self.names, self.language, self.ascii_only)
+            table.add_row(*cells, key=str(each.cookie))
         if len(chosen) > MOST_ROWS:
             more = self.words["more"].format(count=f"{len(chosen) - MOST_ROWS:,}")
             table.add_row(Text(more, style="dim"))
         table.move_cursor(row=min(kept, table.row_count - 1), animate=False, scroll=False)
         table.scroll_to(left, top, animate=False)
-
-    def _row(self, each: KernelSocket) -> list[Text]:
-        assert self.look is not None
-        age = self.watching.age_of(each, self.look.time)
-        info = connection_info(each)
-        timer = ", ".join(
-            f"{said(name, self.language)} {span(left, self.language)}"
-            for name, left in info.timers.items()
-        )
-        bound = "" if age is None or age.exact else ">=" if self.ascii_only else "≥"
-        return [
-            Text(state_label(each.state, self.names)),
-            Text("" if age is None else bound + span(age.time, self.language)),
-            Text(fitted(process_name(each, self.look, self.watching), 22)),
-            Text(info.local),
-            Text(info.remote or "*"),
-            Text(f"{each.unread:,}", justify="right"),
-            Text(f"{each.unsent:,}", justify="right"),
-            Text(timer),
-        ]
 
     def _show_socket(self, chosen: list[KernelSocket]) -> None:
         assert self.look is not None
@@ -298,8 +286,3 @@ class WatchApp(App[None]):  # type: ignore[misc, unused-ignore]
         if key is not None and key.isdecimal():
             self.opened = int(key)
             self.action_page("detail")
-
-
-def _place(each: KernelSocket) -> tuple[int, str, int, str, int]:
-    ends = text_of(each.local, 0), each.local_port, text_of(each.remote, 0), each.remote_port
-    return (int(each.state), *ends)

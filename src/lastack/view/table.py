@@ -20,15 +20,6 @@ _STYLES: Final = {
 }
 
 
-def count_states(infos: Iterable[ConnectionInfo]) -> dict[State, int]:
-    """Return how many connections are in each state, for the picture of the machine."""
-    counts: dict[State, int] = {}
-    for info in infos:
-        if info.state is not None:
-            counts[info.state] = counts.get(info.state, 0) + 1
-    return counts
-
-
 def connections_table(
     infos: Iterable[ConnectionInfo],
     names: str = "rfc",

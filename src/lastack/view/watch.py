@@ -4,14 +4,18 @@ from collections.abc import Iterable
 from typing import Final
 
 from rich.box import ASCII, SIMPLE_HEAD
+from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
 from lastack.observe.ages import Age
+from lastack.observe.core.diag import KernelSocket
+from lastack.observe.kernel_info import connection_info, text_of
 from lastack.observe.talkers import KINDS, Talker
 from lastack.tcp.info import ConnectionInfo
-from lastack.tcp.states import State, linux_name
-from lastack.view.ladder import duration
+from lastack.tcp.states import State
+from lastack.view.ladder import duration, fitted
+from lastack.view.machine import state_label
 from lastack.view.tcb import said, tcb_rows
 from lastack.view.why import span
 
@@ -32,7 +36,6 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "no_destroy": "not destroyed: this kernel was built without CONFIG_INET_DIAG_DESTROY",
         "nothing": "no socket is meant",
         "done": "{count} destroyed",
-        "not_seen": "Not seen",
         "total": "{count} sockets",
         "total_one": "1 socket",
         "overview": "Overview",
@@ -45,6 +48,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "open": "Details",
         "prompt": "CLOSE-WAIT  :443  10.0.0.1  pid:4127",
         "more": "and {count} more: choose with a filter",
+        "left_out": "and {count} more",
         "ended": "{count} ended since the start",
         "diagram": "Diagram",
         "talkers": "Talkers",
@@ -74,7 +78,6 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "no_destroy": "未销毁：此内核编译时没有 CONFIG_INET_DIAG_DESTROY",
         "nothing": "没有符合条件的套接字",
         "done": "已销毁 {count} 个",
-        "not_seen": "看不到的",
         "total": "{count} 个套接字",
         "total_one": "1 个套接字",
         "overview": "概览",
@@ -87,6 +90,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "open": "详情",
         "prompt": "CLOSE-WAIT  :443  10.0.0.1  pid:4127",
         "more": "另有 {count} 个：请用筛选",
+        "left_out": "另有 {count} 个",
         "ended": "启动以来已结束 {count} 个",
         "diagram": "状态图",
         "talkers": "最活跃者",
@@ -95,8 +99,8 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "by": "进程",
         "local": "本地",
         "remote": "对端",
-        "recv_q": "接收队列",
-        "send_q": "发送队列",
+        "recv_q": "待读",
+        "send_q": "待发",
         "for": "历时",
         "timer": "定时器",
     },
@@ -145,9 +149,67 @@ def counts_table(
         count = counts.get(state, 0)
         style = "dim" if not count else "yellow" if state in _ALARMS else "bold"
         drawn = bars((history or {}).get(state, []), room, ascii_only) if room else ""
-        name = linux_name(state) if names == "linux" else str(state)
+        name = state_label(state, names)
         table.add_row(Text(name, style=style), Text(f"{count:,}", style=style), Text(drawn, "cyan"))
     return table
+
+
+COLUMNS: Final = ("state", "for", "by", "local", "remote", "recv_q", "send_q", "timer")
+"""Of a table of sockets: the keys of their headings."""
+
+
+def socket_cells(
+    found: KernelSocket,
+    held_by: str,
+    age: Age | None,
+    names: str = "rfc",
+    language: str = "en",
+    ascii_only: bool = False,
+) -> list[Text]:
+    """Return what a table of sockets has of one, in the order of COLUMNS."""
+    info = connection_info(found)
+    timer = ", ".join(
+        f"{said(name, language)} {span(left, language)}" for name, left in info.timers.items()
+    )
+    return [
+        Text(state_label(found.state, names)),
+        Text(_bounded(age, language, ascii_only)),
+        Text(fitted(held_by, 22)),
+        Text(info.local),
+        Text(info.remote or "*"),
+        Text(f"{found.unread:,}", justify="right"),
+        Text(f"{found.unsent:,}", justify="right"),
+        Text(timer),
+    ]
+
+
+def place_of(found: KernelSocket) -> tuple[int, str, int, str, int]:
+    """Return where a socket stands in a table: by state, then by its ends."""
+    ends = text_of(found.local, 0), found.local_port, text_of(found.remote, 0), found.remote_port
+    return (int(found.state), *ends)
+
+
+def sockets_table(
+    rows: list[list[Text]], left_out: int, language: str = "en", ascii_only: bool = False
+) -> Table:
+    """Return the table of these sockets; a last row says how many were left out."""
+    words = WORDS[language]
+    box = ASCII if ascii_only else SIMPLE_HEAD
+    table = Table(box=box, padding=(0, 1, 0, 0), pad_edge=False, collapse_padding=True)
+    for key in COLUMNS:
+        justify: JustifyMethod = "right" if key in ("recv_q", "send_q") else "left"
+        table.add_column(words[key], no_wrap=key != "timer", justify=justify)
+    for row in rows:
+        table.add_row(*row)
+    if left_out:
+        table.add_row(Text(words["left_out"].format(count=f"{left_out:,}"), style="dim"))
+    return table
+
+
+def _bounded(age: Age | None, language: str, ascii_only: bool) -> str:
+    if age is None:
+        return ""
+    return ("" if age.exact else ">=" if ascii_only else "≥") + span(age.time, language)
 
 
 def socket_rows(
@@ -161,9 +223,11 @@ def socket_rows(
 ) -> list[tuple[str, str]]:
     """Return (name, value) of what the kernel tells of one socket, TCP_INFO and timers with it."""
     rows = tcb_rows(info, names, language)
-    since = "" if age is None else span(age.time, language)
-    bound = "" if age is None or age.exact else ">= " if ascii_only else "≥ "
-    own = [("held by", held_by), ("control group", cgroup), ("for", bound + since)]
+    own = [
+        ("held by", held_by),
+        ("control group", cgroup),
+        ("for", _bounded(age, language, ascii_only)),
+    ]
     listening = info.state is State.LISTEN
     queues = ("to accept", "backlog") if listening else ("unread", "unsent")
     more = [(queues[0], _count(info.unread)), (queues[1], _count(info.unsent))]

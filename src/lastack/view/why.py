@@ -63,6 +63,12 @@ def missing_words(sources: list[Source], heard: Heard, language: str = "en") -> 
     return found
 
 
+def missing_line(sources: list[Source], heard: Heard, language: str = "en") -> str:
+    """Return all that cannot be seen in one line; "" for nothing."""
+    words, missing = WORDS[language], missing_words(sources, heard, language)
+    return words["not_seen"] + words[": "] + words["; "].join(missing) if missing else ""
+
+
 class _Why:
     """Collects the lines of one finding."""
 
@@ -129,7 +135,7 @@ def why_lines(
         why.say(why.word("heard", changes=heard.changes, ended=heard.ended), style="dim")
     missing = missing_words(found.sources, found.heard, language)
     if missing:
-        why.say("; ".join(missing) + ".", why.words["not_seen"], "dim")
+        why.say(why.words["; "].join(missing) + why.words["."], why.words["not_seen"], "dim")
     return why.lines
 
 

@@ -68,7 +68,7 @@ ENGLISH: Final = {
     "heard": "heard meanwhile: {changes} changes of state (of all network namespaces), {ended} sockets ended",
     "holders_partly": "the processes of others (their open files need root)",
     "counters_absent": "the counters (no /proc/net/netstat)",
-    "ms": "{n} ms", "s": "{n} s", "min": "{n} min", "h": "{n} h", "d": "{n} d", " ": " ",
+    "ms": "{n} ms", "s": "{n} s", "min": "{n} min", "h": "{n} h", "d": "{n} d", " ": " ", "; ": "; ", ": ": ": ", ".": ".",
 }  # fmt: skip
 
 CHINESE: Final = {
@@ -135,7 +135,7 @@ CHINESE: Final = {
     "heard": "其间听到：状态变化 {changes} 次（所有网络命名空间），结束的套接字 {ended} 个",
     "holders_partly": "其他用户的进程（查看其打开的文件需要 root）",
     "counters_absent": "计数器（没有 /proc/net/netstat）",
-    "ms": "{n} 毫秒", "s": "{n} 秒", "min": "{n} 分", "h": "{n} 小时", "d": "{n} 天", " ": " ",
+    "ms": "{n} 毫秒", "s": "{n} 秒", "min": "{n} 分", "h": "{n} 小时", "d": "{n} 天", " ": " ", "; ": "；", ": ": "：", ".": "。",
 }  # fmt: skip
 
 WORDS: Final[dict[str, dict[str, str]]] = {"en": ENGLISH, "zh": CHINESE}
