@@ -140,7 +140,7 @@ def test_a_mark_takes_less_than_a_loss_under_abe(
 
 
 def test_reno_keeps_what_was_acknowledged_towards_the_next_segment_when_it_halves() -> None:
-    """RFC 5681 3.1, equation 3: what a halved window has been acknowledged counts for its growth."""
+    """RFC 5681 3.1, equation 3: what was acknowledged of a halved window counts for its growth."""
     reno = NewReno(MSS, 8 * MSS)
     reno.ssthresh = 8 * MSS
     feed = Feed(reno)
