@@ -388,6 +388,18 @@ def peer_silent() -> Scene:
     return scene
 
 
+def keepalive_failed() -> Scene:
+    """RFC 9293 3.8.4: nobody answers the probes, and the one who asks gives up with a reset."""
+    asks = Config(strict=True, keepalive=True, keepalive_idle=2 * SECOND, keepalive_probes=4)
+    scene = Scene(asks.replace(keepalive_interval=SECOND))
+    scene.opens()
+    scene.says(True, b"hello")
+    scene.says(False, b"hello")
+    scene.cut_the_line(True, True)
+    scene.passes(20 * SECOND)
+    return scene
+
+
 def still_open() -> Scene:
     scene = Scene()
     scene.opens()
@@ -498,6 +510,15 @@ SCENES: dict[str, Expected] = {
     ),
     "peer silent": Expected(
         peer_silent, _H.COMPLETE, _T.PEER_SILENT, False, _S.ESTABLISHED, where=("left",)
+    ),
+    "keep-alive failed": Expected(
+        keepalive_failed,
+        _H.COMPLETE,
+        _T.PEER_SILENT,
+        False,
+        _S.ESTABLISHED,
+        exact=False,
+        where=("left",),
     ),
     "open at end": Expected(still_open, _H.COMPLETE, _T.OPEN),
     "open, not a word": Expected(quiet, _H.COMPLETE, _T.OPEN),

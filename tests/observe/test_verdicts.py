@@ -7,10 +7,15 @@ from tests.observe.scenarios import SCENES, Scene
 from tests.observe.test_states import steps_of
 from tests.observe.worlds import EPOCH
 
-from lastack.observe.core.ends import bit
+from lastack.observe import Observer
+from lastack.observe.core.ends import CLOSED, TIME_WAIT, Evidence, bit
 from lastack.observe.core.flow import Flow
+from lastack.observe.core.moves import TWO_MSL
 from lastack.observe.core.scan import Scanner
 from lastack.observe.core.verdicts import verdict_on
+from lastack.tcp.events import StateChanged
+from lastack.tcp.states import Cause
+from lastack.units import SECOND
 from lastack.wire.batches import BatchReader
 from lastack.wire.capture import CaptureWriter
 
@@ -59,3 +64,35 @@ def test_what_became_of_it_is_told(name: str, where: str) -> None:
 def test_there_are_enough_scenes() -> None:
     """One for each verdict at least."""
     assert len(SCENES) >= 25
+
+
+def test_an_end_that_gives_up_its_probes_has_been_told_to_by_a_timer() -> None:
+    """The cause is the stack's own, the evidence the clock."""
+    scene = SCENES["keep-alive failed"].play()
+    flow, _ = first_flow("keep-alive failed", "left", scene)
+    last = flow.a.changes[-1]
+    assert scene.truth(True)[-1] == steps_of(flow.a)[-1]
+    assert (last.cause, last.evidence) == (Cause.KEEPALIVE_FAILED, Evidence.TIMER)
+
+
+def test_time_wait_ends_when_the_capture_goes_on_for_2_msl() -> None:
+    """RFC 9293 3.4.1; the stack says when, and what ends sooner stays in TIME-WAIT."""
+    scene = SCENES["normal"].play()
+    scene.passes(500 * SECOND)
+    (over,) = [event.time for _, event in scene.events if _is_over(event)]
+    for silence, states in ((239 * SECOND, TIME_WAIT), (240 * SECOND, CLOSED)):
+        observer = Observer(linger=TWO_MSL)
+        for time, data in scene.octets("left"):
+            observer.packet_seen(EPOCH + time, data)
+            last = EPOCH + time
+        observer.time_passed(last + silence)
+        observer.batch_ended(last + silence)
+        (flow,) = observer.take_finished() or observer.close()
+        assert flow.a.states == states
+    change = flow.a.changes[-1]
+    assert (change.cause, change.evidence) == (Cause.TIME_WAIT_OVER, Evidence.TIMER)
+    assert change.time - EPOCH == over
+
+
+def _is_over(event: object) -> bool:
+    return isinstance(event, StateChanged) and event.cause is Cause.TIME_WAIT_OVER

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO, Final
 
 from lastack.observe.core.flow import Flow
+from lastack.observe.core.moves import TWO_MSL
 from lastack.observe.core.rows import Rows
 from lastack.observe.core.scan import LINGER, Scanner
 from lastack.observe.core.table import Table
@@ -31,8 +32,9 @@ class Observer:
     """Watches segments go by and keeps the connections they make.
 
     `most_open` connections are kept at most; one that is over is kept for `linger` nanoseconds of
-    the capture's own time, for what may still come. `evicted` counts those given up early. Of
-    several observers of one capture each takes the connections of its `share` of `shares`.
+    the capture's own time, for what may still come; with 2 MSL (four minutes) or more, TIME-WAIT
+    ends by the clock. `evicted` counts those given up early. Of several observers of one capture
+    each takes the connections of its `share` of `shares`.
     """
 
     scanner: Scanner
@@ -87,6 +89,8 @@ class Observer:
     def close(self) -> list[Flow]:
         """Return all the connections that are left, in the order of their beginning."""
         left = self.scanner.flows.values()
+        for flow in left:
+            self._time_passes(flow)
         self.scanner.flows = Table()
         return sorted(self.take_finished() + left, key=_number)
 
@@ -111,8 +115,14 @@ class Observer:
                 self._let_go(flow)
 
     def _let_go(self, flow: Flow) -> None:
+        self._time_passes(flow)
         self.scanner.forget(flow)
         self.scanner.finished.append(flow)
+
+    def _time_passes(self, flow: Flow) -> None:
+        """Whoever has connections told of earlier hears nothing of the end of TIME-WAIT."""
+        if self.linger >= TWO_MSL:
+            flow.time_passed(self._now)
 
 
 def _number(flow: Flow) -> int:

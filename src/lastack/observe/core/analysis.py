@@ -47,7 +47,7 @@ _OUT_OF_ORDER: Final = 8
 _LOST: Final = 16
 _ACK_LOST: Final = 32
 _DUPLICATE: Final = 64
-_KEEP_ALIVE: Final = 128
+KEEP_ALIVE: Final = 128
 _KEEP_ALIVE_ACK: Final = 256
 _ZERO_WINDOW: Final = 512
 _PROBE: Final = 1024
@@ -58,7 +58,7 @@ _UPDATE: Final = 8192
 SENT_AGAIN: Final = _RETRANSMISSION | _FAST
 """The bits of what was lost, or believed to be."""
 
-ASKS_AGAIN: Final = SENT_AGAIN | _KEEP_ALIVE | _PROBE
+ASKS_AGAIN: Final = SENT_AGAIN | KEEP_ALIVE | _PROBE
 """The bits of what wants an answer that has not come."""
 
 _ENDS: Final = SYN | FIN | RST
@@ -155,17 +155,12 @@ def remarks_on(
             found |= _acks_what_was_not_seen(peer)
         if peer.timed != _NONE and distance(ack, peer.timed) >= 0:
             _round_trip(peer, now)
-    if (
-        length
-        and peer.ack > 0
-        and not found & _KEEP_ALIVE
-        and distance(seq + length, peer.ack) <= 0
-    ):
+    if length and peer.ack > 0 and not found & KEEP_ALIVE and distance(seq + length, peer.ack) <= 0:
         found |= _SPURIOUS
         me.timed = _NONE
     elif me.nxt != _NONE and (length or flags & (SYN | FIN)) and distance(seq, me.nxt) < 0:
         # Text that begins with the octet of a probe is new.
-        if not found & _KEEP_ALIVE and not (length > 1 and seq == (me.nxt - 1) & 0xFFFFFFFF):
+        if not found & KEEP_ALIVE and not (length > 1 and seq == (me.nxt - 1) & 0xFFFFFFFF):
             found |= _sent_again(me, peer, seq, behind, now, first_rtt)
     if not found & _PROBE:
         if me.nxt == _NONE or distance(behind, me.nxt) > 0:
@@ -200,7 +195,7 @@ def _of_windows_and_acks(
     if ends:
         return found
     if length <= 1 and me.nxt != _NONE and seq == (me.nxt - 1) & 0xFFFFFFFF:
-        found |= _KEEP_ALIVE
+        found |= KEEP_ALIVE
     if length:
         if peer.scale != _NONE and peer.ack > 0:
             edge = (peer.ack + (peer.window << peer.scale)) & 0xFFFFFFFF
@@ -212,7 +207,7 @@ def _of_windows_and_acks(
     if ack == me.ack:
         if window and window != me.window:
             return found | _UPDATE
-        if window and peer.remarks & _KEEP_ALIVE:
+        if window and peer.remarks & KEEP_ALIVE:
             return found | _KEEP_ALIVE_ACK
         if window:
             return found | _DUPLICATE

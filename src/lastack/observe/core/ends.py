@@ -123,6 +123,8 @@ class End:
     """What acknowledged its FIN was the other end's FIN."""
     unanswered: i32
     """Segments that it has sent again since the other end was heard of."""
+    probing: bool
+    """The last of those was a keep-alive."""
     unheard: i32
     """How often the other end had sent something again when this one answered with a reset."""
     round_trip: i64
@@ -166,6 +168,7 @@ class End:
         self.after_fin = 0
         self.fin_acked_by_fin = False
         self.unanswered = 0
+        self.probing = False
         self.unheard = 0
         self.round_trip = 0
         self.wrong_acks = 0

@@ -4,10 +4,10 @@ from typing import Final
 
 from mypy_extensions import i32, i64, mypyc_attr
 
-from lastack.observe.core.analysis import ASKS_AGAIN, SENT_AGAIN, Track, remarks_on
+from lastack.observe.core.analysis import ASKS_AGAIN, KEEP_ALIVE, SENT_AGAIN, Track, remarks_on
 from lastack.observe.core.ends import CLOSED, ESTABLISHED, SYNCHRONIZED, TIME_WAIT, UNKNOWN, End
 from lastack.observe.core.infer import ACK, FIN, RST, SYN, begin, segment_passes
-from lastack.observe.core.moves import distance, may_have_closed
+from lastack.observe.core.moves import TWO_MSL, distance, may_have_closed, time_wait_is_over
 
 _SYN_FIN_RST: Final = SYN | FIN | RST
 _LETTERS: Final = "shqfradtw"
@@ -91,6 +91,12 @@ class Flow:
         """Whether neither end holds the connection open any more."""
         return not (self.a.states | self.b.states) & ~(CLOSED | TIME_WAIT)
 
+    def time_passed(self, now: i64) -> None:
+        """Nothing was heard until `now`, nanoseconds: TIME-WAIT ends without a segment."""
+        if now - self.last >= TWO_MSL:
+            time_wait_is_over(self.a, self.last)
+            time_wait_is_over(self.b, self.last)
+
     def syn_options(self, from_a: bool, answer: bool, scale: i64) -> None:
         """Note the window scale of a SYN or SYN-ACK, -1 where it has none (RFC 7323 2.2)."""
         me = self.track_a if from_a else self.track_b
@@ -140,6 +146,7 @@ class Flow:
         peer.unanswered = 0
         if remarks & ASKS_AGAIN:
             me.unanswered += 1
+            me.probing = remarks & KEEP_ALIVE != 0
         kind = _PURE_ACK
         if length:
             kind = _TEXT

@@ -60,6 +60,8 @@ _UNTOLD: Final = FIN_WAIT_1 | FIN_WAIT_2 | CLOSING | TIME_WAIT
 _LACKS_THE_FIN: Final = ESTABLISHED | FIN_WAIT_1 | FIN_WAIT_2
 _ROUND_TRIP: Final = 200 * MS
 """For so long after a reset passed may segments come that were sent before it arrived."""
+_MANY: Final = 3
+"""Whoever resets after so many keep-alives without an answer has not been told to by its user."""
 _SYN_AGAIN: Final = 100 * MS
 _FIN_AGAIN: Final = 5 * MS
 """What comes again sooner was not sent again: it was captured twice."""
@@ -349,6 +351,8 @@ def _reset_is_sent(me: End, peer: End, flags: i64, now: i64, packet: i64) -> Non
         me.unheard = peer.unanswered  # it was silent, and then it did not know of anything
     if me.states == LISTEN and not me.changes:
         me.states = me.start = CLOSED  # the SYN found nobody listening
+    elif me.probing and me.unanswered >= _MANY and me.states & SYNCHRONIZED:
+        step(me, Cause.KEEPALIVE_FAILED, CLOSED, Evidence.TIMER, now, packet)
     elif me.states & ~(CLOSED | LISTEN):
         step(me, Cause.ABORT, CLOSED, _SENT, now, packet)
 

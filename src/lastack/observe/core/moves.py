@@ -14,6 +14,7 @@ from lastack.observe.core.ends import (
     ESTABLISHED,
     NOWHERE,
     SYN_RECEIVED,
+    TIME_WAIT,
     UNKNOWN,
     Change,
     End,
@@ -22,6 +23,10 @@ from lastack.observe.core.ends import (
     arrival,
 )
 from lastack.tcp.states import Cause
+from lastack.units import SECOND
+
+TWO_MSL: Final = 240 * SECOND
+"""How long TIME-WAIT lasts at most (RFC 9293 3.4.1: MSL is two minutes; many systems wait less)."""
 
 _SENT: Final = Evidence.SENT
 _ACKED: Final = Evidence.ACKED
@@ -107,6 +112,14 @@ def did_not_move(end: End, cause: Cause) -> None:
     if len(kept) < len(end.changes):
         end.changes = kept
         walk_again(end)
+
+
+def time_wait_is_over(end: End, last: i64) -> None:
+    """By now 2 MSL have passed since `last`, when the connection's last segment was seen."""
+    if end.states & TIME_WAIT and end.changes:
+        began = end.changes[len(end.changes) - 1].packet
+        after = arrival(end.states, Cause.TIME_WAIT_OVER)
+        step(end, Cause.TIME_WAIT_OVER, after, Evidence.TIMER, last + TWO_MSL, began)
 
 
 def narrow(end: End, mask: i64) -> None:

@@ -13,6 +13,7 @@ from lastack.observe.core.ends import TIME_WAIT
 from lastack.observe.core.flow import Flow
 from lastack.observe.core.frames import Frames, Skipped
 from lastack.observe.core.infer import ACK, RST, SYN
+from lastack.observe.core.moves import TWO_MSL
 from lastack.observe.core.options import window_scale
 from lastack.observe.core.rows import Rows
 from lastack.observe.core.table import Table, half_of
@@ -203,6 +204,8 @@ class Scanner:
         if old is not None:
             recent = now - old.last <= self.linger
             old.reused = recent and (old.a.states | old.b.states) & TIME_WAIT != 0
+            if self.linger >= TWO_MSL:
+                old.time_passed(now)
             self.flows.remove(old)
             self.finished.append(old)
         self.number += 1

@@ -255,7 +255,8 @@ def _is_stuck(flow: Flow, verdict: Verdict) -> bool:
             return False
     for by_a in (True, False):
         end, other = (flow.a, flow.b) if by_a else (flow.b, flow.a)
-        if end.unanswered >= SILENT_AFTER and end.states & ~CLOSED:
+        gave_up = _last(end, Cause.KEEPALIVE_FAILED)
+        if end.unanswered >= SILENT_AFTER and (end.states & ~CLOSED or gave_up is not None):
             if end.states == LAST_ACK:
                 break
             if end.states == FIN_WAIT_2:
@@ -264,6 +265,8 @@ def _is_stuck(flow: Flow, verdict: Verdict) -> bool:
                 return True
             verdict.teardown, verdict.by_a = Teardown.PEER_SILENT, not by_a
             verdict.state, verdict.since = end.states, other.last
+            if gave_up is not None:
+                verdict.state = i64(gave_up.before)
             verdict.retries = i64(end.unanswered)
             return True
     for by_a in (True, False):
