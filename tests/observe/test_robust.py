@@ -5,6 +5,7 @@ import io
 import os
 import struct
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -13,6 +14,7 @@ from tests.observe.worlds import Tapped, chance_world
 
 from lastack.observe import Flow, Observer, verdict_on
 from lastack.observe.core.groups import SYN_FLOOD, Groups
+from lastack.observe.core.moves import MOST_CHANGES
 from lastack.observe.core.zeek import conn_state, history
 from lastack.observe.reading import observe_file
 from lastack.sim.talk import Conversation
@@ -150,3 +152,33 @@ def test_a_syn_flood_is_read_in_bounded_memory() -> None:
 def test_a_syn_flood_of_ten_million_sources() -> None:
     """The same, a hundred times as long."""
     check_flood(10_000_000)
+
+
+def made_up(seed: int, count: int) -> Iterator[tuple[int, bytes]]:
+    """Segments of one pair of ports that refute each other over and over."""
+    random = Random(seed)
+    nexts = (1000, 5000)
+    kinds = [random.choice((1, 2, 3, 4, 16, 17, 18, 20, 24)) for _ in range(random.randrange(2, 5))]
+    off, pause = random.choice((0, 0, 1, 2)), random.choice((1000, 10**7, 3 * 10**8, 3 * 10**9))
+    for number in range(count):
+        side, flags, length = random.randrange(2), random.choice(kinds), random.randrange(2)
+        seq = nexts[side] + random.randrange(-off, off + 1) - (flags >> 1 & 1)
+        ack = nexts[1 - side] + random.randrange(-off, off + 1)
+        ends = bytes((10, 0, 0, 1 + side, 10, 0, 0, 2 - side)), 1 + side, 2 - side
+        yield number * pause, struct.pack(
+            "!BBHHHBBH8sHHIIBBHHH", 0x45, 0, 40 + length, 0, 0, 64, 6, 0, ends[0], *ends[1:],
+            seq, ack, 0x50, flags, 500, 0, 0,
+        ) + bytes(length)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_one_connection_stays_small_whatever_it_is_told(seed: int) -> None:
+    """Changes that are refuted again and again are forgotten, the earliest first."""
+    observer = Observer()
+    for now, packet in made_up(seed, 1500):
+        observer.packet_seen(now, packet)
+    for flow in observer.close():
+        for end in (flow.a, flow.b):
+            assert len(end.changes) <= MOST_CHANGES
+            assert end.pending <= len(end.changes)
+        assert str(verdict_on(flow).teardown) and len(flow.history) <= 20

@@ -32,6 +32,9 @@ _SENT: Final = Evidence.SENT
 _ACKED: Final = Evidence.ACKED
 _PRESUMED: Final = Evidence.PRESUMED
 _REFUTED: Final = Evidence.REFUTED
+MOST_CHANGES: Final = 128
+"""Changes of an end that are remembered: no end has so many unless somebody makes them up."""
+
 _CAN_CLOSE: Final = SYN_RECEIVED | ESTABLISHED | CLOSE_WAIT
 
 
@@ -52,10 +55,26 @@ def step(
     """Write a step down, if it is one."""
     if after == end.states or after == NOWHERE:
         return
+    _make_room(end)
     end.changes.append(Change(now, packet, end.states, after, cause, evidence, threshold))
     end.states = after
     if evidence is _PRESUMED:
         end.pending += 1
+
+
+def _make_room(end: End) -> None:
+    """Forget the earlier half where there are too many, and all that was refuted."""
+    if len(end.changes) < MOST_CHANGES:
+        return
+    held = [change for change in end.changes if change.evidence is not _REFUTED]
+    kept = held[max(0, len(held) - MOST_CHANGES // 2) :]
+    if kept:
+        end.start = i64(kept[0].before)
+    end.pending = 0
+    for change in kept:
+        if change.evidence is _PRESUMED:
+            end.pending += 1
+    end.changes = kept
 
 
 def walk_again(end: End) -> None:
@@ -77,6 +96,7 @@ def walk_again(end: End) -> None:
 
 def had_the_fin(end: End, before: Cause, now: i64, packet: i64) -> None:
     """The other's FIN had arrived before something else, though it was captured behind that."""
+    _make_room(end)
     for place, change in enumerate(end.changes):
         if change.cause is before and change.evidence is not _REFUTED:
             at = i64(change.before)
