@@ -3,6 +3,8 @@
 import json
 import os
 import select
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -120,6 +122,32 @@ def test_a_signal_leaves_nothing_behind(
         asked.communicate(timeout=60)
     assert asked.returncode == code
     assert not place.exists()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_the_live_view_in_order(
+    tracefs: Path, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    """The terminal is given back, and nothing is left behind."""
+    pytest.importorskip("textual")
+    if shutil.which("script") is None:
+        pytest.skip("no script(1) to make a terminal")
+    asked = shlex.join(with_tracefs(sys.executable, "-m", "lastack", "watch", "--lang", "en"))
+    note, screen = tmp_path / "pid", tmp_path / "screen"
+    with subprocess.Popen(
+        ["script", "-qefc", f"echo $$ > {note}; exec {asked}", str(screen)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    ) as terminal:
+        while not note.exists() or not note.read_text().endswith("\n"):
+            select.select([], [], [], 0.01)
+        place = instance(tracefs, int(note.read_text()))
+        while b"By listener" not in screen.read_bytes() and terminal.poll() is None:
+            select.select([], [], [], 0.01)
+        os.kill(int(note.read_text()), number)
+        assert terminal.wait(60) == code
+    assert not place.exists()
+    assert screen.read_bytes().rindex(b"\x1b[?1049l") > screen.read_bytes().rindex(b"\x1b[?1049h")
 
 
 def test_what_a_killed_process_left_the_next_removes(tracefs: Path) -> None:
