@@ -49,7 +49,7 @@ _ACK_LOST: Final = 32
 _DUPLICATE: Final = 64
 KEEP_ALIVE: Final = 128
 _KEEP_ALIVE_ACK: Final = 256
-_ZERO_WINDOW: Final = 512
+ZERO_WINDOW: Final = 512
 _PROBE: Final = 1024
 _PROBE_ACK: Final = 2048
 _FULL: Final = 4096
@@ -57,6 +57,9 @@ _UPDATE: Final = 8192
 
 SENT_AGAIN: Final = _RETRANSMISSION | _FAST
 """The bits of what was lost, or believed to be."""
+
+TEXT_AGAIN: Final = SENT_AGAIN | _SPURIOUS
+"""The bits of text that had passed before."""
 
 ASKS_AGAIN: Final = SENT_AGAIN | KEEP_ALIVE | _PROBE
 """The bits of what wants an answer that has not come."""
@@ -120,6 +123,10 @@ class Track:
         """Return how many segments of this direction were sent again."""
         counts = self.counts
         return counts[0] + counts[1] if counts else 0
+
+    def zero_windows(self) -> int:
+        """Return how many segments of this direction closed the window."""
+        return self.counts[9] if self.counts else 0
 
     def count(self, remark: Remark) -> int:
         """Return how many segments of this direction had that remark."""
@@ -189,7 +196,7 @@ def _of_windows_and_acks(
         return _PROBE
     ends = flags & _ENDS
     if window == 0 and not ends:
-        found |= _ZERO_WINDOW
+        found |= ZERO_WINDOW
     if me.nxt != _NONE and not flags & RST and distance(seq, me.nxt) > 0:
         found |= _LOST
     if ends:

@@ -131,6 +131,9 @@ class End:
     """The shortest time from where the capture was made to this end and back, 0 if unknown."""
     wrong_acks: i32
     """Acknowledgments that it sent in answer to a SYN, and of something else."""
+    again: i32
+    """Segments with text that had passed before; `gaps` counts what was missed in between."""
+    gaps: i32
     letters: i32
     """Which letters of the history this end has, one bit each."""
     forged: i32
@@ -173,6 +176,8 @@ class End:
         self.round_trip = 0
         self.wrong_acks = 0
         self.forged = 0
+        self.again = 0
+        self.gaps = 0
         self.letters = 0
         self.clock = UNKNOWN
         self.broken = 0

@@ -4,24 +4,32 @@ from typing import Final
 
 from mypy_extensions import i32, i64, mypyc_attr
 
-from lastack.observe.core.analysis import ASKS_AGAIN, KEEP_ALIVE, SENT_AGAIN, Track, remarks_on
+from lastack.observe.core.analysis import (
+    ASKS_AGAIN,
+    KEEP_ALIVE,
+    TEXT_AGAIN,
+    ZERO_WINDOW,
+    Track,
+    remarks_on,
+)
 from lastack.observe.core.ends import CLOSED, ESTABLISHED, SYNCHRONIZED, TIME_WAIT, UNKNOWN, End
 from lastack.observe.core.infer import ACK, FIN, RST, SYN, begin, segment_passes
 from lastack.observe.core.moves import TWO_MSL, distance, may_have_closed, time_wait_is_over
 
 _SYN_FIN_RST: Final = SYN | FIN | RST
-_LETTERS: Final = "shqfradtw"
+_LETTERS: Final = "shqifradtwg"
 _LARGE: Final = 16
 _SYN: Final = 1
 _SYN_ACK: Final = 2
 _CONTRADICTION: Final = 4
-_FIN: Final = 8
-_RST: Final = 16
-_PURE_ACK: Final = 32
-_TEXT: Final = 64
-_AGAIN: Final = 128
-_WINDOW: Final = 256
-_ZERO_WINDOW: Final = 512
+_INCONSISTENT: Final = 8
+_FIN: Final = 16
+_RST: Final = 32
+_PURE_ACK: Final = 64
+_TEXT: Final = 128
+_AGAIN: Final = 256
+_WINDOW: Final = 512
+_GAP: Final = 1024
 
 
 @mypyc_attr(acyclic=True)
@@ -151,7 +159,7 @@ class Flow:
         if length:
             kind = _TEXT
         if not i64(me.letters) & kind or flags & _SYN_FIN_RST or remarks:
-            self._write_history(me, from_a, flags, length, remarks)
+            self._write_history(me, track, from_a, flags, length, remarks)
         me.packets += 1
         me.octets += length
         me.last = now
@@ -175,27 +183,36 @@ class Flow:
             other.begin()
             self.first_rtt = 0
 
-    def _write_history(self, me: End, from_a: bool, flags: i64, length: i64, remarks: i64) -> None:
-        """Add the letters of what this end had not sent before."""
+    def _write_history(
+        self, me: End, track: Track, from_a: bool, flags: i64, length: i64, remarks: i64
+    ) -> None:
+        """Add the letters of what this end had not sent before, or for the tenth time and so on."""
         new: i64 = 0
         if flags & SYN:
             new |= _SYN_ACK if flags & ACK else _SYN
             if flags & (FIN | RST):
                 new |= _CONTRADICTION
+        elif flags & FIN and flags & RST:
+            new |= _INCONSISTENT
         if flags & FIN:
             new |= _FIN
         if flags & RST:
             new |= _RST
         if not flags & _SYN_FIN_RST and not length and flags & ACK:
             new |= _PURE_ACK
-        if length and remarks & SENT_AGAIN:
-            new |= _AGAIN
-        elif length:
+        if length:
             new |= _TEXT
-        if remarks & _ZERO_WINDOW:
-            new |= _WINDOW
         new &= ~i64(me.letters)
         me.letters |= i32(new)
+        if length and remarks & TEXT_AGAIN:
+            me.again += 1
+            if _is_a_power_of_ten(i64(me.again)):
+                new |= _AGAIN
+        if remarks & ZERO_WINDOW and _is_a_power_of_ten(track.zero_windows()):
+            new |= _WINDOW
+        self._write(from_a, new)
+
+    def _write(self, from_a: bool, new: i64) -> None:
         letter = _LARGE if from_a else 0
         while new:
             letter += 1
@@ -211,12 +228,23 @@ class Flow:
         me.ack = ack
         if peer.nxt == UNKNOWN or distance(ack, peer.nxt) > 0:
             self.unseen += 1
+            if known and peer.packets and distance(ack, peer.nxt) > 1:
+                # A single octet may have been a FIN.
+                peer.gaps += 1
+                if _is_a_power_of_ten(i64(peer.gaps)):
+                    self._write(peer is self.a, _GAP)
             peer.nxt = ack
             peer.hole = UNKNOWN
             return known
         if peer.hole != UNKNOWN and distance(ack, peer.hole) > 0:
             peer.hole = UNKNOWN
         return False
+
+
+def _is_a_power_of_ten(count: i64) -> bool:
+    while count > 9 and count % 10 == 0:
+        count //= 10
+    return count == 1
 
 
 def _note_sent(me: End, seq: i64, length: i64) -> bool:

@@ -1,10 +1,11 @@
 """Zeek's summary of a connection, by its documented meanings, for those who join with its logs.
 
 `conn_state` is one of the thirteen words and `history` the letters of conn.log: s SYN, h SYN-ACK,
-a pure ACK, d text, f FIN, r RST, q flags that contradict each other, t text sent again, w a zero
-window; large letters are the originator's, and ^ in front says that the first packet was not. Each
-letter stands once for each end (Zeek repeats t and w at the tenth, hundredth ... time), and there
-is no c and no g: checksums are not verified here, and a gap shows in the remarks.
+a pure ACK, d text, f FIN, r RST, q a SYN that is also a FIN or a reset, i a FIN that is also a
+reset, t text that had passed before, w a zero window, g a gap (text that was acknowledged and not
+captured); large letters are the originator's, and ^ in front says that the first packet was not.
+Each letter stands once for each end, but t, w and g again at the tenth, hundredth ... time. There
+is no c (checksums are not verified) and no x.
 """
 
 from typing import Final
@@ -24,7 +25,7 @@ def conn_state(flow: Flow) -> str:
     originator, responder = roles(flow)
     mine, theirs = _word(originator, responder), _word(responder, originator)
     if theirs == RESET:
-        return _reset_by_responder(originator, mine)
+        return _reset_by_responder(originator, responder, mine)
     if mine == RESET:
         return "RSTOS0" if theirs == INACTIVE else "RSTO"
     if mine == CLOSED and theirs == CLOSED:
@@ -65,7 +66,7 @@ def _word(end: End, other: End) -> str:
     return SYN_SENT if end.syns else INACTIVE
 
 
-def _reset_by_responder(originator: End, mine: str) -> str:
-    if mine == SYN_SENT:
+def _reset_by_responder(originator: End, responder: End, mine: str) -> str:
+    if originator.syns and not responder.syn_acks and mine in (SYN_SENT, RESET):
         return "REJ"
     return "RSTRH" if mine == INACTIVE and not originator.syns else "RSTR"
