@@ -232,6 +232,29 @@ def test_the_control_group_is_known_also_of_what_no_process_holds(
     assert f"control group /{cgroup.name} ×1" in text
 
 
+def test_why_counts_octets_of_text_and_says_when_the_kernel_gives_up(
+    device: Callable[..., TunLink],
+) -> None:
+    """A FIN that is not acknowledged, or not read, is no text; settings are read."""
+    Path("/proc/sys/net/ipv4/tcp_orphan_retries").write_text("5")
+    Path("/proc/sys/net/ipv4/tcp_syn_retries").write_text("3")
+    with ExitStack() as kept:
+        EveryState(device(), 4, kept)
+        for state in (S.FIN_WAIT_1, S.CLOSING, S.LAST_ACK):
+            [said] = objects("why", str(state))
+            assert (said["unsent"], said["unread"]) == (0, 0), state
+            text = " ".join(lastack("why", str(state), "--lang", "en").split())
+            assert "nothing unacknowledged but the FIN" in text
+            assert "gives up after 5 retransmissions where no process holds it" in text
+            assert f"else after {said['settings']['tcp_retries2']} (tcp_retries2)" in text
+        [said] = objects("why", "SYN-SENT")
+        tries = 3 + said["settings"]["tcp_syn_linear_timeouts"]
+        text = " ".join(lastack("why", "SYN-SENT", "--lang", "en").split())
+        assert f"after {tries} retransmissions" in text
+        [said] = objects("why", "CLOSE-WAIT")
+        assert said["unread"] == 0
+
+
 def test_watch_once_counts_and_lists(leak: int) -> None:
     """Counts by state, the process, and with filters only what is meant."""
     *sockets, watch = objects("watch", "--once", "--state", "CLOSE-WAIT")

@@ -31,6 +31,8 @@ OF_INTEREST: Final[dict[State, tuple[str, ...]]] = {
     State.ESTABLISHED: ("TCPAbortOnTimeout", "TCPKeepAlive"),
 }  # fmt: skip
 """The counters (since the namespace began) that belong to a state."""
+_AFTER_THEIR_FIN: Final = (State.CLOSE_WAIT, State.CLOSING, State.LAST_ACK)
+_OURS_UNACKNOWLEDGED: Final = (State.SYN_SENT, State.FIN_WAIT_1, State.CLOSING, State.LAST_ACK)
 _RATE_OVER: Final = 10 * SECOND
 
 
@@ -140,6 +142,9 @@ def finding_of(state: State, look: Look, watching: Watching) -> Finding:
         "tcp_syncookies": setting("tcp_syncookies"),
         "tcp_tw_reuse": setting("tcp_tw_reuse"),
         "tcp_syn_retries": setting("tcp_syn_retries", 6),
+        "tcp_syn_linear_timeouts": setting("tcp_syn_linear_timeouts"),
+        "tcp_retries2": setting("tcp_retries2", 15),
+        "tcp_orphan_retries": setting("tcp_orphan_retries"),
         "tcp_synack_retries": setting("tcp_synack_retries", 5),
     }
     return found
@@ -189,15 +194,16 @@ def _ages(found: Finding, chosen: list[KernelSocket], watching: Watching, now: i
 def _queues(found: Finding, chosen: list[KernelSocket]) -> None:
     if found.state is State.LISTEN:
         return
-    # Until it is read, the peer's FIN counts as one octet.
-    behind = 1 if found.state is State.CLOSE_WAIT else 0
+    # Until it is read, the peer's FIN counts as one octet; so does our SYN or FIN until its ACK.
+    behind = 1 if found.state in _AFTER_THEIR_FIN else 0
+    ours = 1 if found.state in _OURS_UNACKNOWLEDGED else 0
     for each in chosen:
         if each.unread > behind:
             found.unread_sockets += 1
             found.unread += each.unread - behind
-        if each.unsent:
+        if each.unsent > ours:
             found.unsent_sockets += 1
-            found.unsent += each.unsent
+            found.unsent += each.unsent - ours
         if each.retransmits:
             found.retransmitting += 1
             found.most_retransmits = max(found.most_retransmits, each.retransmits)

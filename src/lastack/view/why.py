@@ -20,6 +20,9 @@ _DAY: Final = 24 * _HOUR
 _MOST: Final = 4
 """So many processes, peers, listeners or destinations are named one by one."""
 _NOBODY: Final = {State.TIME_WAIT: "nobody_wait", State.SYN_RECEIVED: "nobody_half"}
+_FIN_OUT: Final = (State.FIN_WAIT_1, State.CLOSING, State.LAST_ACK)
+_ORPHAN_RETRIES: Final = 8
+"""What the kernel takes for a tcp_orphan_retries of 0."""
 _ASCII: Final = str.maketrans(
     {"“": '"', "”": '"', "·": ",", "×": "x", "…": "~", "（": "(", "）": ")", "：": ":", "，": ","}
 )
@@ -214,6 +217,8 @@ def _queues(why: _Why) -> None:
         parts.append(why.words["no_unread"])
     if found.unsent_sockets:
         parts.append(why.word("unsent", sockets=found.unsent_sockets, bytes=found.unsent))
+    elif found.state in _FIN_OUT:
+        parts.append(why.words["only_fin"])
     if found.retransmitting:
         parts.append(why.word("resent", count=found.retransmitting, most=found.most_retransmits))
     running = found.count - found.timers.get(0, 0)
@@ -282,7 +287,11 @@ def _settings(why: _Why) -> None:
     elif found.state is State.FIN_WAIT_2:
         why.say(why.word("fin_timeout", value=settings["tcp_fin_timeout"]))
     elif found.state is State.SYN_SENT and found.count:
-        why.say(why.word("syn_retries", value=settings["tcp_syn_retries"]))
+        tries = settings["tcp_syn_retries"] + settings["tcp_syn_linear_timeouts"]
+        why.say(why.word("syn_retries", value=tries))
+    elif found.state in _FIN_OUT and found.count:
+        orphan = settings["tcp_orphan_retries"] or _ORPHAN_RETRIES
+        why.say(why.word("fin_retries", orphan=orphan, held=settings["tcp_retries2"]))
     elif found.state is State.SYN_RECEIVED:
         if found.count:
             why.say(why.word("synack_retries", value=settings["tcp_synack_retries"]))
