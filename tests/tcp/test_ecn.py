@@ -6,7 +6,7 @@ from peer import PLAIN, Peer, opening
 from lastack.tcp.config import Config, preset
 from lastack.tcp.ecn_state import CLASSIC, NONE
 from lastack.tcp.states import State
-from lastack.units import SECOND
+from lastack.units import NEVER, SECOND
 
 ON = PLAIN.replace(ecn="on")
 PIECE = bytes(1000)
@@ -240,6 +240,37 @@ def test_a_loss_in_the_window_that_was_halved_does_not_halve_it_again() -> None:
         peer.sends("E. 1:1(0) ack 1001 win 65535")
     peer.hears("[noecn] . 1001:2001(1000) ack 1")
     assert controller.cwnd >= 4000
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_mark_at_a_window_of_one_segment_makes_the_sender_wait_for_rto(waits: bool) -> None:
+    """RFC 3168 6.1.2: a window cannot be halved that is one segment, but time can pass."""
+    peer = passive(PLAIN.replace(initial_window=1, ecn_waits=waits))
+    peer.writes(bytes(2500))
+    peer.hears("[ect0] . 1:1001(1000) ack 1")
+    peer.sends("E. 1:1(0) ack 1001 win 65535")
+    if waits:
+        peer.hears_nothing()
+        assert peer.waits_for_timer() == peer.connection.tcb.rtt.rto == SECOND
+    peer.hears("[ect0] W. 1001:2001(1000) ack 1")
+    peer.sends(". 1:1(0) ack 2001 win 65535")
+    peer.hears("[ect0] P. 2001:2501(500) ack 1")
+    peer.sends(". 1:1(0) ack 2501 win 65535")
+    assert peer.connection.tcb.retransmissions == 0
+    assert peer.connection.next_deadline() == NEVER
+
+
+def test_who_waits_because_of_a_mark_repeats_in_the_end_what_is_not_acknowledged() -> None:
+    """RFC 6298 5.4: the wait is the retransmission timer's."""
+    peer = passive(PLAIN.replace(initial_window=1))
+    peer.writes(bytes(1500))
+    peer.sends("E. 1:1(0) ack 501 win 65535")
+    peer.hears("[ect0] . 1:1001(1000) ack 1")
+    peer.hears_nothing()
+    assert peer.waits_for_timer() == peer.connection.tcb.rtt.rto // 2
+    peer.hears("[noecn] . 501:1001(500) ack 1")
+    peer.sends(". 1:1(0) ack 1001 win 65535")
+    peer.hears("[ect0] WP. 1001:1501(500) ack 1")
 
 
 def test_after_a_loss_the_first_new_data_says_cwr_and_what_is_sent_again_is_not_capable() -> None:

@@ -140,7 +140,7 @@ def _set_timers(tcb: Tcb, advanced: bool, now: int) -> None:
     """The timers of what is in flight begin again when SND.UNA moves (RFC 6298 5.2, 5.3)."""
     timers = tcb.timers
     if not tcb.sent.spans:
-        timers.retransmit = NEVER
+        timers.retransmit = now + tcb.rtt.rto if tcb.ecn.waits else NEVER
         timers.loss_probe = NEVER
         timers.reordering = NEVER
         timers.user_timeout = NEVER

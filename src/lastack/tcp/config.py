@@ -116,7 +116,8 @@ class Config(SendingKnobs):
     """Offer and take options on a SYN (MUST-4); False is FreeBSD's TCP_NOOPT: not even an MSS."""
     syn_options_tries: int = 0
     """Retransmissions after which a SYN goes with an MSS alone, lest some middlebox minds the other
-    options (FreeBSD's rexmit_drop_options); 0 is never."""
+    options (FreeBSD's rexmit_drop_options); 0 is never. What the SYN-ACK has holds all the same: it
+    may be the answer to an earlier SYN."""
     syn_data: bool = True
     """Keep data that rides on a SYN until the connection is established (RFC 9293 3.4)."""
     crossing_syn_data: bool = True
@@ -148,6 +149,9 @@ class Config(SendingKnobs):
     ecn_syn_retries: int = 1
     """Retransmissions of a SYN that still ask (RFC 3168 6.1.1.1 may have 0, RFC 9768 3.1.4.1 should
     have 1)."""
+    ecn_waits: bool = True
+    """RFC 3168 6.1.2: a mark while the congestion window is one segment makes the sender wait for
+    RTO before it sends the next."""
     ecn_after_plain_syn: bool = False
     """Use ECN where a SYN of ours has not asked, but the peer has or agrees all the same, as
     FreeBSD does; RFC 3168 6.1.1 forbids ECT then."""
@@ -328,6 +332,7 @@ _LINUX: Final = Config(
     push_within=True,
     broken_before_opening=True,
     ecn_syn_retries=0,
+    ecn_waits=False,
     syn_cookies=1,
     fast_open_experimental=True,
     fast_open_refused_for=0,
@@ -371,6 +376,7 @@ _FREEBSD: Final = Config(
     icmp_aborts_synchronized=False,
     option_order="freebsd",
     syn_data=False,
+    ecn_waits=False,
     ecn_after_plain_syn=True,
     implied_connect=True,
     syn_cookies=1,

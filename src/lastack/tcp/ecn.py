@@ -217,6 +217,9 @@ def listen(tcb: Tcb, segment: Segment, prior: int, delivered: int, now: int) -> 
     controller, recovery = tcb.controller, tcb.recovery
     if ecn.reducing or controller is None or recovery is None or recovery.phase is not Phase.OPEN:
         return
+    if tcb.config.ecn_waits and controller.cwnd < 2 * tcb.mss:
+        ecn.waits = True
+        tcb.timers.retransmit = now + tcb.rtt.rto
     validation.marked(tcb, controller, prior, now)
     reduced(tcb)
     if tcb.config.prr and not controller.bounds_recovery:

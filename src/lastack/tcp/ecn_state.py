@@ -120,6 +120,8 @@ class Ecn:
     reducing: bool
     reduced_at: int
     cwr_next: bool
+    waits: bool
+    """A mark has come while the window was one segment: the next goes when RTO is over."""
     marked: int
     echo: bool
     seen: bool
@@ -143,6 +145,7 @@ class Ecn:
         self.reducing = False
         self.reduced_at = 0
         self.cwr_next = False
+        self.waits = False
         self.marked = 0
         self.echo = False
         self.seen = False

@@ -184,6 +184,8 @@ def _data(tcb: Tcb, now: int) -> Segment | None:
     if sent.lost == 0 and snd.nxt == snd.end and not snd.fin_queued:
         return None
     if sent.octets == 0:
+        if tcb.ecn.waits:
+            return None
         _restart(tcb, now)
     pacer = tcb.pacer
     if pacer is not None and not pacing.may_send(tcb, pacer, now):

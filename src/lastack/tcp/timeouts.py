@@ -45,6 +45,8 @@ def _retransmit(tcb: Tcb, now: int) -> None:
     """The oldest octet is unacknowledged for RTO (RFC 6298 5.4 to 5.6)."""
     sent, snd, timers = tcb.sent, tcb.snd, tcb.timers
     timers.retransmit = NEVER
+    if tcb.ecn.waits:
+        tcb.ecn.waits = False
     if not sent.spans:
         return
     opening = snd.una == snd.iss
