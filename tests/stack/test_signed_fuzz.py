@@ -1,6 +1,6 @@
 """Whatever stands in a signature, nobody raises, nothing grows, and no connection moves."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.stack.two_stacks import LEFT, RIGHT, STRICT, TwoStacks, carried
 
@@ -60,6 +60,7 @@ def test_forged_signatures_do_nothing(
         assert len(signer.traffic) <= MOST_TRAFFIC_KEYS
 
 
+@example(b"\x02\x02\x05\x02", b"\x13\x12" + bytes(16), True)
 @given(lists, st.sampled_from([b"\x13\x12" + bytes(16), b"\x1d\x10" + bytes(14)]), st.booleans())
 def test_an_option_always_finds_its_place(listed: bytes, signature: bytes, last: bool) -> None:
     """In at most forty octets, whole words, wherever the list before it stops making sense."""

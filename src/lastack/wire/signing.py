@@ -210,8 +210,8 @@ def _bare(options: bytes) -> bytes:
 
 def _fitting(options: bytes, room: int) -> bytes:
     """Return as many of the options, from the first on, as fit, padded to whole words."""
-    if len(options) <= room:
-        return options
+    if padded(len(options)) <= room:
+        return options + bytes(-len(options) % 4)
     end = 0
     for at, _, size in _walk(options):
         if padded(at + size) > room:
