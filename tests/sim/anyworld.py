@@ -64,10 +64,10 @@ def any_world(seed: int, keep: bool = True) -> Conversation:
     if fast or cookies:  # what comes twice must meet a TIME-WAIT that lasts (RFC 1337)
         configs[1] = configs[1].replace(reset_ends_time_wait=False)
     link = any_link(chance)
+    if simultaneous:
+        # Each sends a SYN-ACK then, so that none has the last word on what SYNs have offered.
+        configs = [config.replace(syn_options_tries=0) for config in configs]
     if cookies:
-        # A cookie's server knows nothing until the first ACK, and resets what overtakes it.
-        link.update(loss=0.0, reorder=0.0, corrupt=0.0, queue=0)
-        link["duplicate"] *= not fast  # the ACK of a doubled SYN-ACK overtakes the SYN's data
         configs[1] = configs[1].replace(syn_cookies=2)
     pair = TwoHosts(
         seed,
@@ -133,8 +133,7 @@ def any_config(chance: Random) -> Config:
         "reassembly_blocks": (1, 4, 1024),
         "defer_accept": (0, 2),
         "option_order": ("linux", "freebsd"),
-        # Not `syn_options_tries`: where a SYN without options overtakes, or is lost behind, the
-        # SYN-ACK of one that had them, the ends may come to different views for good.
+        "syn_options_tries": (0, 1, 2),
         "user_timeout_option": (None, UserTimeoutOption(200 * MINUTE)),
         "scaled_buffer": (0, 2 << 20, 1 << 30),
         "ecn_syn_retries": (0, 1, 5),

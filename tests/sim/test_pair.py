@@ -216,3 +216,23 @@ def test_a_syn_that_is_acknowledged_before_it_is_answered_is_not_answered() -> N
     assert left.state is right.state is S.ESTABLISHED
     assert [c.text.split(" ")[0] for c in pair.crossings] == ["S", "S", "S.", "."]
     assert pair.quiet, pair.story()
+
+
+@pytest.mark.parametrize(
+    "lost, agreed",
+    [(Dropping(from_b=(1,)), True), (Dropping(from_a=(1,)), False), (Dropping((2,), (1,)), True)],
+    ids=["its SYN-ACK", "the SYN", "its SYN-ACK and the next SYN"],
+)
+def test_both_ends_agree_on_options_that_a_later_syn_has_left_out(
+    lost: Dropping, agreed: bool
+) -> None:
+    """`syn_options_tries`: the SYN-ACK says what the peer has seen, whichever SYN it answers."""
+    pair = TwoHosts(config=STRICT.replace(syn_options_tries=1), drop=lost)
+    talk = Conversation(pair, octets(1, 200_000), octets(2, 200_000), left_closes_first=False)
+    pair.run(while_=lambda: talk.right is None)
+    left, right = both(talk)
+    for tcb in (left.connection.tcb, right.connection.tcb):
+        assert tcb.ts_on is tcb.sack_on is tcb.scale_on is agreed
+    left.closes_first = True
+    pair.run()
+    assert_delivered(talk)

@@ -87,8 +87,10 @@ def learn(tcb: Tcb, segment: Segment, now: int) -> None:
         ecn.learn_from_syn(tcb, segment)
     tcb.rcv.synchronize(segment.seq)
     tcb.rcv.in_steps = config.window_in_steps
-    if not config.syn_options or (not tcb.passive and _options_tried(tcb)):
+    crosses = not tcb.passive and not segment.flags & ACK
+    if not config.syn_options or (crosses and _options_tried(tcb)):
         # What we did not offer is not agreed on; and without any options the MSS is not heard.
+        # But a SYN-ACK says what the peer has seen and will use, whichever SYN of ours that was.
         config = config.replace(timestamps=False, sack=False, window_scale=False)
     if segment.mss != ABSENT and segment.mss > 0 and config.syn_options:
         tcb.peer_mss = segment.mss  # MUST-14
