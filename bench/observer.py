@@ -102,12 +102,22 @@ def measured(command: list[str]) -> tuple[float, float]:
     return time.perf_counter() - before, usage.ru_maxrss / 1024
 
 
+def another(capture: Path) -> Path:
+    """Return the same capture under another name."""
+    name = capture.with_name("another.pcap")
+    name.hardlink_to(capture)
+    return name
+
+
 def contestants(capture: Path, folder: Path) -> dict[str, list[str]]:
     """Return the commands by name; what is not installed is left out."""
     ours = [sys.executable, "-m", "lastack", "read", str(capture)]
+    twice = [*ours, str(another(capture))]
     found = {
         "lastack, 1 process": [*ours, "--jobs", "1"],
         "lastack, 2 processes": [*ours, "--jobs", "2"],
+        "two captures, 1 process": [*twice, "--jobs", "1"],
+        "two captures, 2 processes": [*twice, "--jobs", "2"],
         "lastack, Parquet": [*ours, "--parquet", str(folder / "parquet")],
     }
     if shutil.which("tcptrace"):
@@ -151,13 +161,14 @@ def report(samples: dict[str, list[tuple[float, float]]]) -> None:
     medians = {one: statistics.median(t for t, _ in found) for one, found in samples.items()}
     for one, found in samples.items():
         peak = max(memory for _, memory in found)
-        print(f"{one:22} {medians[one]:7.2f} s   {peak:6.0f} MiB")
+        print(f"{one:26} {medians[one]:7.2f} s   {peak:6.0f} MiB")
     for other, mine in (
         ("tcptrace -b", "lastack, 1 process"),
         ("tcptrace -b", "lastack, 2 processes"),
         ("tshark -z conv,tcp", "lastack, 1 process"),
         ("tshark -T fields", "lastack, Parquet"),
         ("lastack, 1 process", "lastack, 2 processes"),
+        ("two captures, 1 process", "two captures, 2 processes"),
     ):
         if other in medians and mine in medians:
             print(f"{mine} is {medians[other] / medians[mine]:.2f} times as fast as {other}")
