@@ -23,6 +23,16 @@ sys.stdin.read()
 """
 """It opens so many connections, one by one, and closes each first."""
 
+UNPRIVILEGED = """
+import os, sys
+import lastack.cli.why, lastack.cli.watch
+b"".decode("ascii")
+from lastack.cli.main import main
+os.setgroups([]), os.setgid(65534), os.setuid(65534)
+main(sys.argv[1:])
+"""
+"""The command, by nobody."""
+
 
 @contextmanager
 def process(program: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:

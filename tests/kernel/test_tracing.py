@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from held_sockets import HASTY_CLIENT, process
+from held_sockets import HASTY_CLIENT, UNPRIVILEGED, process
 from namespaces import Namespace
 from tracefs import mounted_tracefs, why_no_tracefs, with_tracefs
 
@@ -106,6 +106,18 @@ def test_the_command_finds_the_closer_where_tracefs_is_mounted(tracefs: Path) ->
     ]
     assert said["heard"]["changes"] >= 30 * 8
     assert not place.exists()
+
+
+def test_without_privilege_the_command_says_what_it_wants(tracefs: Path) -> None:
+    """The mount is there and is root's alone; the rest is told."""
+    asked = with_tracefs(sys.executable, "-c", UNPRIVILEGED, "why", "TIME-WAIT", "--lang", "en")
+    with halves(7005)[0]:
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=True)
+        said = subprocess.run([*asked, "--json"], capture_output=True, timeout=60, check=True)
+    assert "who closes what (the tracepoint sock:inet_sock_set_state needs root)" in " ".join(
+        done.stdout.split()
+    )
+    assert json.loads(said.stdout)["sources"]["tracepoint"] == "privilege"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from by_hand import KERNEL_V4
 from every_state import EveryState, Stranger
-from held_sockets import HASTY_CLIENT, LEAKING_SERVER, process
+from held_sockets import HASTY_CLIENT, LEAKING_SERVER, UNPRIVILEGED, process
 from namespaces import Namespace
 from rich.cells import cell_len
 
@@ -324,14 +324,6 @@ def test_kill_destroys_what_is_meant_and_nothing_else(leak: int) -> None:
     assert text.splitlines()[-1] == "1 destroyed"
 
 
-UNPRIVILEGED = """
-import os, sys
-import lastack.cli.why, lastack.cli.watch
-b"".decode("ascii")
-from lastack.cli.main import main
-os.setgroups([]), os.setgid(65534), os.setuid(65534)
-main(sys.argv[1:])
-"""
 WITHOUT_TEXTUAL = """
 import sys
 sys.modules["textual"] = None

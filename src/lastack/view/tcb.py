@@ -47,7 +47,8 @@ _CHINESE: Final = {
     "limited by peer": "受限于对端",
     "limited by buffer": "受限于缓冲区",
     "scale": "移位",
-    "{timer} in {left}": "{timer} {left}后",
+    "timestamps": "时间戳",
+    "{timer} in {left}": "{timer} {left} 后",
     "retransmit": "重传",
     "keepalive": "保活",
     "time wait": "TIME-WAIT",
@@ -86,7 +87,7 @@ def tcb_rows(
     rows.append(("RCV.WND", _octets(info.rcv_wnd, info.rcv_scale, scale)))
     rows.append(("IRS", _number(info.irs)))
     rows.append(("MSS", _number(info.mss)))
-    rows.append(("options", _options(info, none)))
+    rows.append(("options", _options(info, language)))
     rows.append(("SRTT, RTTVAR", _pair(_time(info.srtt), _time(info.rttvar))))
     rows.append(("RTO", _time(info.rto)))
     rows.append(("cwnd, ssthresh", _pair(_number(info.cwnd), _threshold(info.ssthresh, none))))
@@ -152,8 +153,10 @@ def _pair(a: str, b: str) -> str:
     return ", ".join((a or UNKNOWN, b or UNKNOWN)) if a or b else ""
 
 
-def _options(info: ConnectionInfo, none: str) -> str:
+def _options(info: ConnectionInfo, language: str) -> str:
     known = (("timestamps", info.timestamps), ("SACK", info.sack))
     if all(value is None for _, value in known):
         return ""
-    return ", ".join(name for name, value in known if value) or none
+    return ", ".join(said(name, language) for name, value in known if value) or said(
+        "none", language
+    )
