@@ -159,7 +159,7 @@ _LINUX: Final[dict[str, Change]] = {
     "net.ipv4.tcp_window_scaling": _switch("window_scale"),
     "net.ipv4.tcp_reordering": _amount("duplicate_acks"),
     "net.ipv4.tcp_slow_start_after_idle": lambda config, value: config.replace(
-        window_validation="rfc2861" if number_of(value) else "off"
+        window_validation="linux" if number_of(value) else "off"
     ),
     "net.ipv4.tcp_keepalive_time": _amount("keepalive_idle", SECOND),
     "net.ipv4.tcp_keepalive_intvl": _amount("keepalive_interval", SECOND),

@@ -32,10 +32,6 @@ def tell_controller(tcb: Tcb, said: Acked, prior: int, delivered: int, now: int)
     if tcb.validation is not None and validation.acknowledged(tcb, controller, said, now):
         filled = tcb.round_flight + tcb.mss >= controller.cwnd
         most = most if filled else controller.cwnd
-    elif filled:
-        tcb.unused = None
-    elif controller.cwnd > controller.restart_window:
-        validation.starves(tcb, controller, prior, now)
     limited = filled and forward and not tcb.ecn.reducing
     sample = AckSample(
         now,

@@ -26,9 +26,8 @@ class SendingKnobs(OpeningKnobs):
     """
     window_validation: str = "rfc5681"
     """What becomes of a window that is not filled. `rfc5681` (4.1, SHOULD): back to the initial one
-    after an idle RTO; `freebsd` the same, but ssthresh remembers it. `rfc2861`, as Linux: half of
-    it for each, and half way down to what was used in an RTO. `rfc7661`: kept for five minutes,
-    but not trusted. `off`: kept."""
+    after an idle RTO; `freebsd` the same, but ssthresh remembers it; `linux`: half of it for each
+    (RFC 2861 3.1). `rfc7661`: kept for five minutes, but not trusted. `off`: kept."""
     congestion: str | type[object] = "newreno"
     """The congestion controller: `newreno` (or `reno`), `cubic`, `bbr`, `dctcp`, the name of a
     registered one, or a class of one's own, a CongestionController."""

@@ -9,7 +9,7 @@ from typing import Final
 from lastack.errors import BrokenTableError
 from lastack.tcp.config import UNLIMITED, Config
 from lastack.tcp.congestion import CongestionController, controller_class, initial_window
-from lastack.tcp.congestion.validation import Unused, Validation
+from lastack.tcp.congestion.validation import Validation
 from lastack.tcp.ecn_state import NONE, WITHOUT_ECN, Ecn
 from lastack.tcp.events import Advice, Advised, Event, Notice, StateChanged
 from lastack.tcp.memory import Memory
@@ -106,8 +106,7 @@ class Tcb:
     pacer: Pacer | None = None
     """None while nothing holds data back but the windows."""
     validation: Validation | None = None
-    unused: Unused | None = None
-    """What is known of a window that is not made use of, by RFC 7661 and by RFC 2861."""
+    """What is known of a window that is not made use of (RFC 7661)."""
 
     # What the path and the peer allow.
     mtu: int
@@ -342,7 +341,7 @@ class Tcb:
         self.ecn = Ecn()
         self.timers.clear()
         self.controller = self.recovery = self.search = self.pacer = None
-        self.validation = self.unused = None
+        self.validation = None
         self.retries = 0
         self.peer_mss = (
             config.mss_default_v4 if len(self.local.address) == 4 else config.mss_default_v6

@@ -7,7 +7,7 @@ mark, the end of recovery. `Config.window_validation` says what is done about it
 from typing import Final
 
 from lastack.tcp.congestion import CongestionController
-from lastack.tcp.congestion.validation import PERIOD_LEAST, PERIOD_ROUNDS, Unused, Validation
+from lastack.tcp.congestion.validation import PERIOD_LEAST, PERIOD_ROUNDS, Validation
 from lastack.tcp.recovery import Acked, Phase
 from lastack.tcp.tcb import Tcb
 
@@ -27,7 +27,6 @@ def restarts(tcb: Tcb, controller: CongestionController, idle: int, now: int) ->
     if idle > tcb.rtt.rto and how != "off" and not controller.validates_itself:
         rounds = (idle - 1) // tcb.rtt.rto
         controller.on_idle(now, rounds if how != "freebsd" else _ALL_THE_WAY)
-        tcb.unused = None
 
 
 def _period(tcb: Tcb) -> int:
@@ -51,33 +50,6 @@ def acknowledged(tcb: Tcb, controller: CongestionController, said: Acked, now: i
     if window:
         validation.judge(controller, window, period, now, now)
     return not validation.validated
-
-
-def starves(tcb: Tcb, controller: CongestionController, flight: int, now: int) -> None:
-    """Less than the window was made use of; an RTO of that takes it half way down (RFC 2861 3.1).
-
-    As in Linux, the initial window counts as used, and a user who waits for room in the send buffer
-    is not to blame.
-    """
-    if tcb.config.window_validation != "rfc2861" or controller.validates_itself:
-        return
-    unused = tcb.unused
-    if unused is None:
-        tcb.unused = Unused(now, flight)
-        return
-    unused.most = max(unused.most, flight)
-    if tcb.tally.starved:
-        unused.since = now
-    if now - unused.since < tcb.rtt.rto:
-        return
-    unused.since = now
-    recovery = tcb.recovery
-    if recovery is not None and recovery.phase is Phase.OPEN:
-        used = max(unused.most, controller.restart_window)
-        if used < controller.cwnd:
-            controller.ssthresh = max(controller.ssthresh, controller.cwnd * 3 // 4)
-            controller.cwnd = (controller.cwnd + used) // 2
-        unused.most = 0
 
 
 def lost(tcb: Tcb, controller: CongestionController, prior: int, now: int) -> None:

@@ -14,7 +14,7 @@ MOST_WINDOW: Final = 1 << 31
 HALVED_WHEN_IDLE: Final = {
     "off": False,
     "rfc5681": False,
-    "rfc2861": True,
+    "linux": True,
     "rfc7661": True,
     "freebsd": True,
 }

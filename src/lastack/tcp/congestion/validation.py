@@ -1,4 +1,4 @@
-"""What is known of a window that is not made use of (RFC 7661; the short memory of RFC 2861).
+"""What is known of a window that is not made use of (RFC 7661).
 
          +---------------------------+
     cwnd |           |               |     pipeACK is less than half of cwnd: whether the path
@@ -157,14 +157,3 @@ class Validation:
         self.validated = True
         self.capacity = 0
         return in_use
-
-
-class Unused:
-    """Since when less than the window was made use of, and how much at most (RFC 2861 3.1)."""
-
-    since: int
-    most: int
-
-    def __init__(self, since: int, most: int) -> None:
-        self.since = since
-        self.most = most
