@@ -13,11 +13,10 @@ from lastack.observe.core.analysis import Remark
 from lastack.observe.core.ends import End, states_in
 from lastack.observe.core.flow import Flow
 from lastack.observe.core.rows import Rows
-from lastack.observe.core.steps import was_refuted
 from lastack.observe.core.violations import Violation
 from lastack.observe.reading import MOST_OPEN, Observer
 from lastack.observe.sources import Notice, in_order, open_capture
-from lastack.tcp.states import State
+from lastack.tcp.states import Cause, State
 from lastack.wire.batches import Batch, BatchReader
 from lastack.wire.capture import CaptureError
 
@@ -80,13 +79,14 @@ class _Way:
     """The states of an end after each packet, as its changes say in the end."""
 
     def __init__(self, end: End) -> None:
-        self.refuted = was_refuted(end)
-        self.steps = steps_of(end)
+        self.rewritten = end.rewritten
+        # After the end of TIME-WAIT there is no segment any more.
+        self.steps = [one for one in steps_of(end) if one.cause is not Cause.TIME_WAIT_OVER]
         self.start = int(end.start)
 
     def after(self, packet: int, presumed: int) -> tuple[State, ...]:
         """Return the states after a packet; `presumed` is what was believed at the time."""
-        if not self.refuted:
+        if not self.rewritten:
             return states_in(presumed)
         states = self.start
         for step in self.steps:
@@ -97,14 +97,14 @@ class _Way:
 
 
 class Corrections:
-    """The connections of which something was refuted, by number: few of many."""
+    """The connections that went another way than was believed first, by number: few of many."""
 
     def __init__(self) -> None:
         self.ways: dict[int, tuple[_Way, _Way]] = {}
 
     def note(self, flow: Flow) -> None:
         """Remember how a connection went, if that differs from what was believed."""
-        if was_refuted(flow.a) or was_refuted(flow.b):
+        if flow.a.rewritten or flow.b.rewritten:
             self.ways[flow.number] = _Way(flow.a), _Way(flow.b)
 
     def after(

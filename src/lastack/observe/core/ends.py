@@ -145,6 +145,8 @@ class End:
     last: i64
     """When its last segment was seen, nanoseconds; `marked` when the last SYN or FIN was."""
     marked: i64
+    rewritten: bool
+    """Its way was gone anew: some states were not what they were taken for at the time."""
     changes: list[Change]
 
     def __init__(self) -> None:
@@ -183,6 +185,7 @@ class End:
         self.broken = 0
         self.last = 0
         self.marked = 0
+        self.rewritten = False
         self.changes = []
 
 

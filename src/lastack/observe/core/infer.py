@@ -123,7 +123,7 @@ def segment_passes(
         me.fin = (seq + length + 1) & 0xFFFFFFFF
         me.fin_ack = ack if flags & ACK else UNKNOWN
         if peer.fin_ack == me.fin:
-            had_the_fin(peer, Cause.CLOSE, now, packet)
+            had_the_fin(peer, Cause.CLOSE, packet)
     if under_way is not None:
         after = arrival(me.states, Cause.ACK_OF_FIN)
         when, which = under_way.time, under_way.packet
@@ -157,7 +157,7 @@ def _has_the_fin(me: End, now: i64, packet: i64) -> None:
     last = me.changes[len(me.changes) - 1] if me.changes else None
     if last is not None and last.evidence is _PRESUMED and now - last.time < me.round_trip:
         if last.cause is Cause.ACK_OF_FIN:
-            had_the_fin(me, Cause.ACK_OF_FIN, now, packet)
+            had_the_fin(me, Cause.ACK_OF_FIN, packet)
             return
     step(me, Cause.FIN, arrival(me.states, Cause.FIN), _ACKED, now, packet)
 

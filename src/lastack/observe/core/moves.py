@@ -79,6 +79,7 @@ def _make_room(end: End) -> None:
 
 def walk_again(end: End) -> None:
     """Something was refuted: go the way from the start without it."""
+    end.rewritten = True
     states = end.start
     for change in end.changes:
         if change.evidence is _REFUTED:
@@ -94,13 +95,14 @@ def walk_again(end: End) -> None:
     end.states = states
 
 
-def had_the_fin(end: End, before: Cause, now: i64, packet: i64) -> None:
+def had_the_fin(end: End, before: Cause, packet: i64) -> None:
     """The other's FIN had arrived before something else, though it was captured behind that."""
     _make_room(end)
     for place, change in enumerate(end.changes):
         if change.cause is before and change.evidence is not _REFUTED:
             at = i64(change.before)
-            arrived = Change(now, packet, at, at, Cause.FIN, _ACKED, UNKNOWN)
+            arrived = Change(change.time, change.packet, at, at, Cause.FIN, _ACKED, UNKNOWN)
+            arrived.proof = packet
             end.changes.insert(place, arrived)
             walk_again(end)
             return

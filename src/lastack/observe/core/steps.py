@@ -118,8 +118,3 @@ def _section_of(before: i64, cause: i64) -> i64:
         before >>= 1
         at += _WIDTH
     return 0
-
-
-def was_refuted(end: End) -> bool:
-    """Return whether something that was believed of an end did not hold."""
-    return any(change.evidence is _REFUTED for change in end.changes)
