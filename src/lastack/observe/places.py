@@ -16,7 +16,7 @@ def is_url(path: str) -> bool:
 def open_place(path: str) -> BinaryIO:
     """Open a file for reading octets; raises OSError, ENOTSUP for a URL without fsspec."""
     if not is_url(path):
-        return open(path, "rb", buffering=1 << 20)
+        return open(path, "rb", buffering=0)
     system, inner = _found(path)
     try:
         return cast(BinaryIO, system.open(inner, "rb"))

@@ -10,6 +10,7 @@ been silent longest are given up early, marked `evicted`, and counted.
 import gc
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import BinaryIO, Final
 
 from lastack.observe.core.flow import Flow
@@ -147,17 +148,30 @@ def read_with(
 ) -> Iterator[Flow]:
     """The same as `read` with an observer of one's own, which has the counts afterwards."""
     problem: CaptureError | None = None
-    for path in in_order(paths):
-        file = open_capture(path, notice)
-        try:
-            yield from observe_file(observer, file)
-        except CaptureError as error:
-            problem = problem or error
-        finally:
-            file.close()
-    yield from observer.close()
+    with _uncollected():
+        for path in in_order(paths):
+            file = open_capture(path, notice)
+            try:
+                yield from observe_file(observer, file)
+            except CaptureError as error:
+                problem = problem or error
+            finally:
+                file.close()
+        yield from observer.close()
     if problem is not None:
         raise problem
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Nothing here refers to itself: the collector would only walk over the connections."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def observe_file(observer: Observer, file: BinaryIO) -> Iterator[Flow]:
@@ -165,14 +179,7 @@ def observe_file(observer: Observer, file: BinaryIO) -> Iterator[Flow]:
 
     Raises CaptureError behind what a cut or damaged file holds.
     """
-    # Nothing here refers to itself: the collector would only walk over the open connections.
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        for batch in BatchReader(file).batches():
-            observer.batch_seen(batch)
-            if observer.scanner.finished:
-                yield from observer.take_finished()
-    finally:
-        if collecting:
-            gc.enable()
+    for batch in BatchReader(file).batches():
+        observer.batch_seen(batch)
+        if observer.scanner.finished:
+            yield from observer.take_finished()

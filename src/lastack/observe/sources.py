@@ -54,6 +54,8 @@ class _Peeked:
         self.file = file
         self.notice = notice
         self.start = file.read(4)
+        while 0 < len(self.start) < 4 and (more := file.read(4 - len(self.start))):
+            self.start += more  # a pipe gives what there is
         self._left = self.start
 
     def read(self, size: int = -1) -> bytes:

@@ -31,7 +31,8 @@ _OPTION_APPLICATION: Final = 4
 _OPTION_RESOLUTION: Final = 9
 _OPTION_OFFSET: Final = 14
 
-_BUFFER: Final = 1 << 18
+# Larger ones malloc would map and give back for each read, and every page would be faulted in anew.
+_BUFFER: Final = 1 << 17
 # No device makes a packet of 16 MiB: a longer record is damage, and would cost memory.
 _MOST: Final = 1 << 24
 
