@@ -15,7 +15,7 @@ from lastack.observe.captures import Capture
 from lastack.observe.connection import connection_of, transitions_of
 from lastack.observe.core.flow import Flow
 from lastack.observe.core.scan import Scanner
-from lastack.observe.core.table import Table, half_of
+from lastack.observe.core.table import Table, half_of, tag_of
 from lastack.observe.many import Question
 from lastack.observe.parquet import write_parquet
 from lastack.observe.reading import Observer, read
@@ -144,6 +144,17 @@ def test_the_table_finds_both_directions_of_what_is_in_it(doings: list[tuple[boo
     assert set(table.values()) == set(model.values())
 
 
+def test_addresses_and_ports_that_rise_together_do_not_collide() -> None:
+    """As those of a flood or a scan do, from either end."""
+    tags = set()
+    for i in range(4000):
+        address, port = (0x0B000000 + i).to_bytes(4, "big"), (1000 + i).to_bytes(2, "big")
+        tags.add(tag_of(address + b"\n\0\0\2" + port + b"\0\x50", 0, 4))
+        tags.add(tag_of(b"\n\0\0\2" + address + b"\0\x51" + port, 0, 4))
+        tags.add(tag_of(address + address + b"\0\x52" + port, 0, 4))
+    assert len(tags) > 11_900
+
+
 def test_the_table_grows_and_forgets() -> None:
     """Thousands at a time, many more one after the other."""
     table, kept = Table(), list[Flow]()
@@ -156,16 +167,6 @@ def test_the_table_grows_and_forgets() -> None:
             table.remove(kept.pop(number % 2000))
     assert len(table) == len(kept) == 3000
     assert all(table.find(flow.key, 0, 4) is flow for flow in kept)
-
-
-def test_the_history_of_many_letters_is_kept_in_order() -> None:
-    """Both ends send everything there is."""
-    flow = Flow(1, bytes(12), 0)
-    expected = ""
-    for from_a, letter in [(side, i) for i in range(9) for side in (True, False)]:
-        flow.order = flow.order << 5 | (letter + 1 + (16 if from_a else 0))
-        expected += "shqfradtw"[letter].upper() if from_a else "shqfradtw"[letter]
-    assert flow.history == expected
 
 
 def test_a_packet_behind_a_longer_header_belongs_to_the_same_connection() -> None:

@@ -55,7 +55,7 @@ class Table:
 
         At `at` stand both addresses, `half` octets each, and both ports.
         """
-        tag = _tag_of(data, at, half)
+        tag = tag_of(data, at, half)
         tags, mask = self.tags, self.mask
         place = tag & mask
         while tags[place] != _FREE:
@@ -78,7 +78,7 @@ class Table:
     def remove(self, flow: Flow) -> None:
         """Take out a connection, if it is there."""
         key = flow.key
-        tag = _tag_of(key, 0, half_of(key))
+        tag = tag_of(key, 0, half_of(key))
         place = tag & self.mask
         while self.tags[place] != _FREE:
             if self.slots[place] is flow:
@@ -90,7 +90,7 @@ class Table:
 
     def _put(self, flow: Flow) -> None:
         key = flow.key
-        tag = _tag_of(key, 0, half_of(key))
+        tag = tag_of(key, 0, half_of(key))
         place = tag & self.mask
         while self.tags[place] != _FREE:
             place = (place + 1) & self.mask
@@ -122,11 +122,11 @@ def half_of(key: bytes) -> i64:
     return (i64(len(key)) - 4) >> 1
 
 
-def _tag_of(data: bytes, at: i64, half: i64) -> i64:
+def tag_of(data: bytes, at: i64, half: i64) -> i64:
     """Return a number that is the same for both directions, and never _FREE nor _GONE."""
     ports = i64(read_i32_be(data, at + 2 * half)) & _U32
-    a = _SEED ^ (ports >> 16)
-    b = _SEED ^ (ports & 0xFFFF)
+    a = _mixed(_SEED, ports >> 16)
+    b = _mixed(_SEED, ports & 0xFFFF)
     stop = at + half
     while at < stop:
         a = _mixed(a, i64(read_i32_be(data, at)))
