@@ -187,7 +187,7 @@ def test_changes_that_were_lost_are_counted_and_said(tracefs: Path) -> None:
     with Watching(places=(str(tracefs),)) as watching:
         (instance(tracefs, os.getpid()) / "buffer_size_kb").write_text("4")
         closed_by_client(300)
-        watching.hear()
+        watching.look()
         assert watching.heard.changes_lost > 0
         said = missing_words(watching.sources, watching.heard)
     assert any(f"{watching.heard.changes_lost:,} changes of state" in each for each in said)

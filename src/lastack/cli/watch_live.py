@@ -41,7 +41,7 @@ class WatchApp(App[None]):  # type: ignore[misc, unused-ignore]
 
     CSS = """
     #title { height: 1; background: $primary-darken-2; color: $text; padding: 0 1; }
-    #missing { height: auto; max-height: 2; color: $text-muted; padding: 0 1; }
+    #missing { height: auto; max-height: 3; color: $text-muted; padding: 0 1; }
     ContentSwitcher { height: 1fr; }
     #overview { height: 1fr; }
     #counts { width: 34; padding: 1 1 0 1; }

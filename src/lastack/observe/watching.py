@@ -138,7 +138,7 @@ class Watching:
         if self._tracing is not None:
             for change in self._tracing:
                 self._take(change)
-            heard.changes, heard.changes_lost = self._tracing.seen, self._tracing.lost
+            heard.changes = self._tracing.seen
             while len(self.entered) > MOST_REMEMBERED:
                 del self.entered[next(iter(self.entered))]
         if self._destroyed is not None:
@@ -174,6 +174,8 @@ class Watching:
         holders = Holders()
         found = Look(kernel_sockets(info=True), holders, counters())
         self.hear()  # now, as it tells all that led to what was found
+        if self._tracing is not None:
+            self.heard.changes_lost = self._tracing.lost
         for each in found.sockets:
             owners = holders.of(each.inode)
             if owners and each.remote_port:

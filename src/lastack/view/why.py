@@ -57,13 +57,11 @@ def ranges(numbers: list[int]) -> str:
 
 
 def missing_words(sources: list[Source], heard: Heard, language: str = "en") -> list[str]:
-    """Return a sentence for all that cannot be seen: for want of a source, or as it was lost."""
+    """Return a sentence for all that cannot be seen: as it was lost, or for want of a source."""
     words = WORDS[language]
-    found = [words[f"{each.name}_{each.missing}"] for each in sources if each.missing]
-    for key, count in (("changes_lost", heard.changes_lost), ("ended_lost", heard.ended_lost)):
-        if count:
-            found.append(words[key].format(count=f"{count:,}"))
-    return found
+    lost = (("changes_lost", heard.changes_lost), ("ended_lost", heard.ended_lost))
+    found = [words[key].format(count=f"{count:,}") for key, count in lost if count]
+    return found + [words[f"{each.name}_{each.missing}"] for each in sources if each.missing]
 
 
 def missing_line(sources: list[Source], heard: Heard, language: str = "en") -> str:
