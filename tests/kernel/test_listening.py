@@ -2,6 +2,7 @@
 
 import ctypes
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -223,6 +224,21 @@ def test_json_tells_what_was_heard_and_dropped(namespace: Namespace) -> None:
     assert (found[-1]["capture"], found[-1]["packets"], found[-1]["dropped"]) == ("lo", 5, 0)
     page = (Path(__file__).parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
     assert all(f"`{name}`" in page for name in found[-1] if name not in ("schema", "type"))
+
+
+def test_what_came_too_fast_is_told_on_stderr(namespace: Namespace) -> None:
+    """How many, and which option gives them more room."""
+    reading = Reading("--buffer", "4096")
+    reading.process.send_signal(signal.SIGSTOP)
+    os.waitpid(reading.process.pid, os.WUNTRACED)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        for _ in range(500):
+            out.sendto(bytes(100), ("127.0.0.1", 9))
+    reading.process.send_signal(signal.SIGCONT)
+    reading.process.send_signal(signal.SIGINT)
+    code, _, err = reading.ended()
+    assert code == 0
+    assert "dropped" in err and "--buffer" in err and err.count("\n") == 1
 
 
 def test_without_the_privilege_it_says_so_in_a_line(namespace: Namespace) -> None:
