@@ -21,11 +21,16 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 
+from lastack.observe.core.rows import Rows
+from lastack.observe.core.steps import Steps
+from lastack.observe.reading import Observer, read_with
+
 SYN, ACK, PSH, FIN = 2, 16, 8, 1
 ETHERNET = b"\x02\0\0\0\0\1\x02\0\0\0\0\2\x08\0"
 OPENING = bytes.fromhex("020405b40402080a000000010000000001030307")
 STAMPS = bytes.fromhex("0101080a0000006400000064")
 BETWEEN = 20
+GROUP = 1 << 18
 FIELDS = (
     "frame.number", "frame.time_epoch", "tcp.stream", "tcp.flags", "tcp.seq_raw", "tcp.ack_raw",
     "tcp.window_size_value", "tcp.len", "tcp.analysis.flags",
@@ -118,6 +123,7 @@ def contestants(capture: Path, folder: Path) -> dict[str, list[str]]:
         "lastack, 2 processes": [*ours, "--jobs", "2"],
         "two captures, 1 process": [*twice, "--jobs", "1"],
         "two captures, 2 processes": [*twice, "--jobs", "2"],
+        "lastack, rows alone": [sys.executable, __file__, "--rows-of", str(capture)],
         "lastack, Parquet": [*ours, "--parquet", str(folder / "parquet")],
     }
     if shutil.which("tcptrace"):
@@ -130,6 +136,18 @@ def contestants(capture: Path, folder: Path) -> dict[str, list[str]]:
     return found
 
 
+def make_rows(capture: str) -> None:
+    """Make the rows of all packets and changes, as Parquet's are, and write them nowhere."""
+    observer, steps = Observer(rows=Rows(GROUP)), Steps()
+
+    def octets_read(octets: int) -> None:
+        if len(observer.scanner.rows or ()) >= GROUP:
+            observer.scanner.rows = Rows(GROUP)
+
+    for flow in read_with(observer, [capture], octets_read):
+        steps.add(flow)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--connections", type=int, default=50_000)
@@ -137,7 +155,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--skip", action="append", default=[], help="a contestant to leave out")
+    parser.add_argument("--rows-of", metavar="CAPTURE", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.rows_of:
+        make_rows(options.rows_of)
+        return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         capture = folder / "capture.pcap"
@@ -166,7 +188,10 @@ def report(samples: dict[str, list[tuple[float, float]]]) -> None:
         ("tcptrace -b", "lastack, 1 process"),
         ("tcptrace -b", "lastack, 2 processes"),
         ("tshark -z conv,tcp", "lastack, 1 process"),
+        ("tshark -z conv,tcp", "lastack, 2 processes"),
+        ("tshark -T fields", "lastack, rows alone"),
         ("tshark -T fields", "lastack, Parquet"),
+        ("lastack, rows alone", "lastack, Parquet"),
         ("lastack, 1 process", "lastack, 2 processes"),
         ("two captures, 1 process", "two captures, 2 processes"),
     ):
