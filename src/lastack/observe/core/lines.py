@@ -15,6 +15,20 @@ from lastack.observe.core.zeek import conn_state, history
 
 _HANDSHAKES: Final = by_number(Handshake)
 _TEARDOWNS: Final = by_number(Teardown)
+_OF_AN_END: Final = (
+    "states",
+    "packets",
+    "octets",
+    "resent",
+    "resets",
+    "rtt_least_ns",
+    "rtt_mean_ns",
+    "rtt_most_ns",
+    "broken",
+)
+# Made once: a name that is put together for each row costs more than its number.
+_A: Final = [f"{name}_a" for name in _OF_AN_END]
+_B: Final = [f"{name}_b" for name in _OF_AN_END]
 
 
 class Lines:
@@ -49,8 +63,8 @@ class Lines:
         self._number("unseen", flow.unseen)
         self._word("zeek_state", conn_state(flow))
         self._word("zeek_history", history(flow))
-        self._end("_a", flow.a, flow.track_a)
-        self._end("_b", flow.b, flow.track_b)
+        self._end(_A, flow.a, flow.track_a)
+        self._end(_B, flow.b, flow.track_b)
 
     def _verdict(self, verdict: Verdict) -> None:
         teardown = verdict.teardown
@@ -67,20 +81,21 @@ class Lines:
         self._number("rejected_resets", verdict.rejected_resets)
         self._word("also", ", ".join([str(one) for one in verdict.also]) if verdict.also else "")
 
-    def _end(self, name: str, end: End, track: Track) -> None:
+    def _end(self, names: list[str], end: End, track: Track) -> None:
+        """Fill the columns of one end; `names` are theirs, in the order of _OF_AN_END."""
         measured = track.rtts
-        self._word("states" + name, self._states(end.states))
-        self._number("packets" + name, end.packets)
-        self._number("octets" + name, end.octets)
-        self._number("resent" + name, track.resent())
-        self._number("resets" + name, i64(end.resets))
-        self._number("rtt_least_ns" + name, track.rtt_least if measured else NOTHING)
-        self._number("rtt_mean_ns" + name, track.rtt_sum // measured if measured else NOTHING)
-        self._number("rtt_most_ns" + name, track.rtt_most if measured else NOTHING)
+        self._word(names[0], self._states(end.states))
+        self._number(names[1], end.packets)
+        self._number(names[2], end.octets)
+        self._number(names[3], track.resent())
+        self._number(names[4], i64(end.resets))
+        self._number(names[5], track.rtt_least if measured else NOTHING)
+        self._number(names[6], track.rtt_sum // measured if measured else NOTHING)
+        self._number(names[7], track.rtt_most if measured else NOTHING)
         broken = ""
         if end.broken:
             broken = ", ".join([rule.cited for rule in rules_in(int(end.broken))])
-        self._word("broken" + name, broken)
+        self._word(names[8], broken)
 
     def _states(self, mask: i64) -> str:
         return self.states.words[self.states.code_of(mask)]
