@@ -18,7 +18,6 @@ from lastack.cli.common import (
     show,
 )
 from lastack.cli.main import FAILED
-from lastack.cli.read_data import Found, print_as_csv, print_as_json, write_as_parquet
 from lastack.cli.read_live import Listening, live_options
 from lastack.cli.read_one import OneOptions, complained, show_ladder, show_why
 from lastack.cli.read_stream import write_stream
@@ -217,6 +216,9 @@ def _as_data(
     workers: Workers,
     lang: str,
 ) -> int:
+    # Loaded here, for a summary needs nothing of it.
+    from lastack.cli.read_data import Found, print_as_csv, print_as_json, write_as_parquet
+
     code = 0
     kind, _, folder = form.partition(" ")
     with reading_bar(captures, lang, 2 if packets else 1) as notice:
