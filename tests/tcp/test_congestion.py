@@ -476,3 +476,14 @@ def test_what_cubic_owes_reno_and_its_boldness_do_not_add_up() -> None:
         cubic.on_ack(sample)
         sizes.append(cubic.cwnd)
     assert sizes == 15 * [7000] + [8000]
+
+
+@pytest.mark.parametrize("linux", [False, True])
+def test_newreno_halves_what_is_in_flight_or_as_linux_the_window(linux: bool) -> None:
+    """RFC 5681 equation 4; `tcp_reno_ssthresh`, which bunches of ACKs do not lower."""
+    for event, left in (("on_loss", 10), ("on_timeout", 1), ("on_ecn", 10)):
+        reno = NewReno(MSS, 20 * MSS)
+        reno.configure(Config(halve_window=linux))
+        getattr(reno, event)(12 * MSS, SECOND)
+        half = 10 if linux else 6
+        assert reno.ssthresh == half * MSS and reno.cwnd == min(left, half) * MSS

@@ -330,6 +330,7 @@ _LINUX: Final = Config(
     user_timeout_bounds_probing=True,
     nagle_minshall=True,
     push_within=True,
+    halve_window=True,
     broken_before_opening=True,
     ecn_syn_retries=0,
     ecn_waits=False,

@@ -39,6 +39,9 @@ class SendingKnobs(OpeningKnobs):
     pacing: bool = False
     """Let data flow at twice cwnd / SRTT in slow start, else at 1.2 times, where the controller
     says no rate: what Linux does with the fq queue."""
+    halve_window: bool = False
+    """NewReno halves the congestion window, as Linux does, instead of what is in flight (RFC 5681
+    equation 4), which ACKs that come in bunches make out too small."""
     limited_transmit: bool = True
     """RFC 3042."""
     duplicate_acks: int = 3

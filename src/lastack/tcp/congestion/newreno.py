@@ -14,17 +14,20 @@ class NewReno(CongestionController):
 
     acked_in_avoidance: int
     abe: bool
+    halves_window: bool
 
     def __init__(self, mss: int, initial_window: int) -> None:
         super().__init__(mss, initial_window)
         self.name = "newreno"
         self.acked_in_avoidance = 0
         self.abe = False
+        self.halves_window = False
 
     def configure(self, config: Config) -> None:
         """Take the knobs."""
         super().configure(config)
         self.abe = config.abe
+        self.halves_window = config.halve_window
 
     def on_ack(self, sample: AckSample) -> None:
         """Grow (MUST-19), but only where the window was what held us back (RFC 7661 4)."""
@@ -43,20 +46,24 @@ class NewReno(CongestionController):
     def on_loss(self, in_flight: int, now: int) -> None:
         """Halve (RFC 5681 3.2 step 2, equation 4); what was acknowledged towards the next segment
         still counts, as it does in Linux: with a small window it is a good part of the growth."""
-        self.ssthresh = max(in_flight // 2, 2 * self.mss)
+        self.ssthresh = self._part_of(in_flight, 50)
         self.cwnd = self.ssthresh
 
     def on_timeout(self, in_flight: int, now: int) -> None:
         """Begin again with one segment (RFC 5681 3.1, equation 4 and LW)."""
-        self.ssthresh = max(in_flight // 2, 2 * self.mss)
+        self.ssthresh = self._part_of(in_flight, 50)
         self.cwnd = self.mss
         self.acked_in_avoidance = 0
 
     def on_ecn(self, in_flight: int, now: int) -> None:
         """A mark counts like a loss (RFC 3168 6.1.2), under ABE for less (RFC 8511)."""
-        if self.abe:
-            in_flight = 2 * in_flight * BETA_ECN_PERCENT // 100
-        super().on_ecn(in_flight, now)
+        self.ssthresh = self._part_of(in_flight, BETA_ECN_PERCENT if self.abe else 50)
+        self.cwnd = min(self.cwnd, self.ssthresh)
+
+    def _part_of(self, in_flight: int, percent: int) -> int:
+        """Return so much of FlightSize (RFC 5681 equation 4), or of the window, as Linux has it."""
+        whole = self.cwnd if self.halves_window else in_flight
+        return max(whole * percent // 100, 2 * self.mss)
 
     def on_recovered(self, in_flight: int, now: int) -> None:
         """Deflate to what the network holds plus a segment, no burst (RFC 6582 3.2 step 3)."""
