@@ -13,8 +13,6 @@ from lastack.observe.core.flow import Flow
 from lastack.observe.second import Corrections, Sought, seek, segments
 from lastack.view.capture_words import EVIDENCE, WORDS
 from lastack.view.captures import in_ascii
-from lastack.view.flow_ladder import captured_ladder, head_lines, ladder_page, why_lines
-from lastack.view.ladder_svg import ladder_svg
 
 _MOST_SHOWN = 120
 
@@ -46,6 +44,10 @@ def find(capture: Capture, number: int, most_open: int, lang: str) -> tuple[Flow
 
 def show_ladder(capture: Capture, number: int, most_open: int, how: OneOptions) -> str:
     """Print the ladder of a connection; return what is wrong with the capture."""
+    # Loaded here, for a summary draws nothing.
+    from lastack.view.flow_ladder import captured_ladder, head_lines, ladder_page
+    from lastack.view.ladder_svg import ladder_svg
+
     if not capture.again:
         raise click.UsageError(EVIDENCE[how.lang]["once"])
     flow, sought = find(capture, number, most_open, how.lang)
@@ -72,6 +74,8 @@ def show_ladder(capture: Capture, number: int, most_open: int, how: OneOptions) 
 
 def show_why(capture: Capture, number: int, most_open: int, how: OneOptions) -> str:
     """Print every change of state of a connection; return what is wrong with the capture."""
+    from lastack.view.flow_ladder import head_lines, why_lines
+
     flow, sought = find(capture, number, most_open, how.lang)
     one = connection_of(flow, capture.name, steps=True)
     out = console()
