@@ -8,11 +8,19 @@ from tests.observe.test_states import steps_of
 from tests.observe.worlds import EPOCH
 
 from lastack.observe import Observer
-from lastack.observe.core.ends import CLOSED, TIME_WAIT, Evidence, bit
+from lastack.observe.core.ends import (
+    CLOSED,
+    ESTABLISHED,
+    SYN_SENT,
+    SYNCHRONIZED,
+    TIME_WAIT,
+    Evidence,
+    bit,
+)
 from lastack.observe.core.flow import Flow
 from lastack.observe.core.moves import TWO_MSL
 from lastack.observe.core.scan import Scanner
-from lastack.observe.core.verdicts import verdict_on
+from lastack.observe.core.verdicts import Handshake, Teardown, verdict_on
 from lastack.tcp.events import StateChanged
 from lastack.tcp.states import Cause
 from lastack.units import SECOND
@@ -92,6 +100,28 @@ def test_time_wait_ends_when_the_capture_goes_on_for_2_msl() -> None:
     change = flow.a.changes[-1]
     assert (change.cause, change.evidence) == (Cause.TIME_WAIT_OVER, Evidence.TIMER)
     assert change.time - EPOCH == over
+
+
+def test_who_refuses_a_syn_has_nobody_listening() -> None:
+    """RFC 9293 3.10.7.1: the reset comes from CLOSED."""
+    flow, _ = first_flow("refused", "left", SCENES["refused"].play())
+    assert (flow.b.start, flow.b.states) == (CLOSED, CLOSED)
+
+
+def test_who_resets_a_wrong_answer_to_its_syn_goes_on_asking() -> None:
+    """RFC 9293 3.10.7.3 first, 3.5.1: the end that answered so was connected; then a new one is."""
+    name = "half-open discovered, its past unseen"
+    scene = SCENES[name].play()
+    asked, _ = first_flow(name, "left", scene)
+    assert (asked.a.states, asked.b.start, asked.b.states) == (SYN_SENT, SYNCHRONIZED, CLOSED)
+    scene.passes(3 * SECOND)
+    flow, _ = first_flow(name, "left", scene)
+    verdict = verdict_on(flow)
+    assert (verdict.handshake, verdict.teardown) == (Handshake.COMPLETE, Teardown.OPEN)
+    assert (flow.a.states, flow.b.states) == (ESTABLISHED, ESTABLISHED)
+    assert steps_of(flow.a) == scene.truth(True)[-2:]
+    causes = [change.cause for change in flow.b.changes]
+    assert causes == [Cause.RESET, Cause.PASSIVE_OPEN, Cause.SYN, Cause.ACK_OF_SYN]
 
 
 def _is_over(event: object) -> bool:

@@ -33,6 +33,8 @@ svg { max-width: 100%; height: auto }
 </style>"""
 _USUAL: Final = ("complete", "normal", "three segment", "open")
 """Verdicts that need no explanation."""
+_NOT_UNANSWERED: Final = ("no answer", "half open discovered")
+"""No SYN-ACK came, but something did: the teardown says what."""
 _TROUBLE: Final = (
     Remark.RETRANSMISSION
     | Remark.FAST_RETRANSMISSION
@@ -126,7 +128,7 @@ def head_lines(one: Connection, language: str = "en") -> Iterator[Text]:
     ]
     yield Text(wrapped(" · ".join(parts), _WIDE))
     for word in (one.handshake, one.teardown, *one.also):
-        if word not in _USUAL:
+        if word not in _USUAL and (word, one.teardown) != _NOT_UNANSWERED:
             meaning = words["meaning"].format(
                 verdict=verdict_word(word, language), advice=advice_on(word, language)
             )

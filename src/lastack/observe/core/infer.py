@@ -35,6 +35,7 @@ from lastack.observe.core.ends import (
 from lastack.observe.core.moves import (
     did_not_move,
     distance,
+    had_one_before,
     had_the_fin,
     may_have_closed,
     may_have_moved,
@@ -91,7 +92,7 @@ def segment_passes(
         under_way = _settle(me, peer, flags, seq, ack, length, now, packet)
     if flags & RST:
         if me.nxt == UNKNOWN or seq == me.nxt or seq == peer.ack or me.states & _NOT_OPEN:
-            _reset_is_sent(me, peer, flags, now, packet)
+            _reset_is_sent(me, peer, flags, seq, now, packet)
         else:
             me.forged += 1
         _reset_arrives(me, peer, flags, seq, ack, now, packet)
@@ -257,6 +258,8 @@ def _arrived(me: End, change: Change, flags: i64, seq: i64, ack: i64, length: i6
             return -1  # the FIN again
         return 1 if flags & ACK and distance(ack, change.threshold) > 0 else 0
     if cause is Cause.RESET:
+        if flags & SYN and me.isn == UNKNOWN:
+            return 1  # it answers the one that asks anew
         # It goes on as if nothing had been: what it had sent before apart, it was not believed.
         return -1 if now - change.time > _ROUND_TRIP else 0
     return 0
@@ -286,6 +289,8 @@ def _syn_is_sent(me: End, peer: End, flags: i64, seq: i64, ack: i64, now: i64, p
         return  # captured twice: the connection that it opened is over
     me.isn = seq
     if flags & ACK:
+        if me.states == CLOSED and ack == (peer.isn + 1) & 0xFFFFFFFF:
+            step(me, Cause.PASSIVE_OPEN, LISTEN, _SENT, now, packet)
         if me.states & (LISTEN | SYN_SENT):
             step(me, Cause.SYN, action(me.states, Cause.SYN), _SENT, now, packet)
     elif me.states & (CLOSED | LISTEN):
@@ -313,9 +318,7 @@ def _is_sent(
     elif length and flags & ACK and not states & (SYNCHRONIZED | SYN_RECEIVED):
         if not me.resets and not me.fins and (me.nxt == UNKNOWN or me.ack != UNKNOWN):
             # It talks, so it has a connection, however that came to be.
-            me.states = me.start = SYNCHRONIZED
-            me.changes = []
-            me.pending = 0
+            had_one_before(me)
     if states & FIN_WAIT_1 and not flags & FIN and not peer.packets and seq == me.fin:
         # Of the other end nothing was captured: the ACK of this FIN, or its own, may have come.
         may_have_moved(me, Cause.ACK_OF_FIN, _UNTOLD, now, packet)
@@ -344,13 +347,16 @@ def _goes_on(me: End, peer: End, ack: i64, length: i64) -> bool:
     return length > 0 or (peer.isn != UNKNOWN and distance(ack, peer.isn + 1) > 0)
 
 
-def _reset_is_sent(me: End, peer: End, flags: i64, now: i64, packet: i64) -> None:
+def _reset_is_sent(me: End, peer: End, flags: i64, seq: i64, now: i64, packet: i64) -> None:
     """Whoever resets has no connection (any more)."""
     me.resets += 1
     if not flags & ACK and now - me.last >= SECOND:
         me.unheard = peer.unanswered  # it was silent, and then it did not know of anything
-    if me.states == LISTEN and not me.changes:
+    if me.states == LISTEN and not me.syn_acks:
         me.states = me.start = CLOSED  # the SYN found nobody listening
+    elif me.states == SYN_SENT and peer.wrong_acks and not flags & ACK and seq == peer.ack:
+        # RFC 9293 3.10.7.3 first: it goes on asking, and the peer has a connection of its own.
+        had_one_before(peer)
     elif me.probing and me.unanswered >= _MANY and me.states & SYNCHRONIZED:
         step(me, Cause.KEEPALIVE_FAILED, CLOSED, Evidence.TIMER, now, packet)
     elif me.states & ~(CLOSED | LISTEN):

@@ -14,6 +14,7 @@ from lastack.observe.core.ends import (
     ESTABLISHED,
     NOWHERE,
     SYN_RECEIVED,
+    SYNCHRONIZED,
     TIME_WAIT,
     UNKNOWN,
     Change,
@@ -106,6 +107,14 @@ def had_the_fin(end: End, before: Cause, packet: i64) -> None:
             end.changes.insert(place, arrived)
             walk_again(end)
             return
+
+
+def had_one_before(end: End) -> None:
+    """It has a connection, however that came to be: what was captured did not begin it."""
+    end.states = end.start = SYNCHRONIZED
+    end.changes = []
+    end.pending = 0
+    end.rewritten = True
 
 
 def may_have_closed(end: End, peer: End, now: i64, packet: i64) -> None:

@@ -155,15 +155,16 @@ def verdict_on(flow: Flow) -> Verdict:
 
 
 def _was_never_open(flow: Flow, verdict: Verdict) -> bool:
-    if verdict.handshake is not Handshake.BACKSCATTER and _was_open(flow):
-        return False
-    verdict.teardown = Teardown.NEVER_OPEN
     for by_a in (True, False):
         asking, answering = (flow.a, flow.b) if by_a else (flow.b, flow.a)
         if asking.syns and asking.resets and answering.wrong_acks and not answering.syn_acks:
             # RFC 9293 3.5.1: its SYN was answered out of a connection that it did not know.
             verdict.teardown = Teardown.HALF_OPEN_DISCOVERED
             verdict.by_a, verdict.state, verdict.since = by_a, SYN_SENT, asking.last
+            return True
+    if verdict.handshake is not Handshake.BACKSCATTER and _was_open(flow):
+        return False
+    verdict.teardown = Teardown.NEVER_OPEN
     return True
 
 
