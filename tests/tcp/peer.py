@@ -111,12 +111,12 @@ class Peer:
 
     def moves(self) -> list[tuple[State, State, str]]:
         """The state changes so far: from, to, section."""
-        events = self.connection.tcb.events
+        events = self.connection.tcb.events or ()
         return [(e.state, e.to, e.section) for e in events if isinstance(e, StateChanged)]
 
     def advice(self) -> list[str]:
         """The kinds of advice given so far."""
-        return [str(e.advice) for e in self.connection.tcb.events if isinstance(e, Advised)]
+        return [str(e.advice) for e in self.connection.tcb.events or () if isinstance(e, Advised)]
 
     def tale(self, wrong: str) -> str:
         """What to print when a test fails: the ladder so far."""

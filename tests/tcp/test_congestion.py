@@ -87,9 +87,9 @@ def test_cubic_gives_way_when_the_maximum_comes_down() -> None:
     """RFC 9438 4.7: fast convergence."""
     cubic = Cubic(MSS, 100 * MSS)
     cubic.on_loss(0, 0)
-    assert cubic.w_max == 100 * MSS
+    assert cubic.curve is not None and cubic.curve.w_max == 100 * MSS
     cubic.on_loss(0, 0)
-    assert cubic.w_max == pytest.approx(70 * MSS * 0.85)
+    assert cubic.curve.w_max == pytest.approx(70 * MSS * 0.85)
 
 
 def test_cubic_does_not_count_time_in_which_the_user_was_the_limit() -> None:
@@ -121,11 +121,13 @@ def test_what_did_not_happen_is_undone_with_the_whole_shape() -> None:
     """RFC 9438 4.9.2: W_max, K and the epoch too."""
     cubic, feed = after_a_loss(100, 100 * MS)
     feed.rounds(SECOND)
-    before = (cubic.cwnd, cubic.ssthresh, cubic.w_max, cubic.k, cubic.epoch)
+    curve = cubic.curve
+    assert curve is not None
+    before = (cubic.cwnd, cubic.ssthresh, curve.w_max, curve.k, curve.epoch)
     saved = cubic.save()
     cubic.on_loss(0, feed.now)
     cubic.undo(saved)
-    assert (cubic.cwnd, cubic.ssthresh, cubic.w_max, cubic.k, cubic.epoch) == before
+    assert (cubic.cwnd, cubic.ssthresh, curve.w_max, curve.k, curve.epoch) == before
 
 
 @pytest.mark.parametrize(("kind", "kept"), [(NewReno, 80), (Cubic, 85)])

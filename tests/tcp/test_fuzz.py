@@ -240,9 +240,9 @@ class Fuzzed:
             # SYN, FIN and the octet of a probe are not bounded by the window.
             assert diff(snd.max, snd.una) <= snd.max_wnd + 3
         self.capacity = max(self.capacity, rcv.capacity)
-        assert rcv.out_of_order <= self.capacity and len(rcv.blocks) <= 1024
+        assert rcv.out_of_order <= self.capacity and len(rcv.blocks or ()) <= 1024
         assert rcv.queued <= 2 * self.capacity + 1
-        assert len(tcb.replies) <= MOST_REPLIES and tcb.duplicate_acks_owed <= 1024
+        assert len(tcb.replies or ()) <= MOST_REPLIES and tcb.duplicate_acks_owed <= 1024
         if self.state is State.CLOSED:
             assert connection.next_deadline() == NEVER and not sent.spans
         connection.info(self.now)

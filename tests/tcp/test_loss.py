@@ -10,7 +10,10 @@ MSS = 1000
 
 
 def acked(una: int, count: int, sack: bool = False) -> Acked:
-    return Acked(una, add(una, 5 * MSS), count, 0, count == 0, MSS, sack, False)
+    said = Acked(una, add(una, 5 * MSS), MSS, sack)
+    said.acked = count
+    said.duplicate = count == 0
+    return said
 
 
 def far_along(sack: bool) -> tuple[NewRenoRecovery, SentLog, int]:
@@ -38,7 +41,7 @@ def test_a_timeout_after_three_gigabytes_ends_when_all_has_arrived() -> None:
     recovery, sent, una = far_along(True)
     end = add(una, 5 * MSS)
     assert recovery.on_timeout(sent, una, end, 0)
-    sent.acknowledged(end, 0)
+    sent.acknowledged(end, 0, acked(end, 5 * MSS, True))
     assert recovery.on_ack(sent, acked(end, 5 * MSS, True), 0) is Losses.RECOVERED
     assert recovery.phase is Phase.OPEN
 
@@ -49,11 +52,11 @@ def test_what_is_sacked_side_by_side_is_one_record() -> None:
     for i in range(3000):
         sent.sent(i * MSS, (i + 1) * MSS, i, False)
     for i in range(1, 3000):
-        sent.selectively_acknowledged(MSS, (i + 1) * MSS, 5000 + i)
+        sent.selectively_acknowledged(MSS, (i + 1) * MSS, 5000 + i, acked(0, 0, True))
     assert len(sent.spans) == 2
     assert sent.covers(0, 3000 * MSS)
     assert sent.sacked == 2999 * MSS
-    assert sent.acknowledged(3000 * MSS, 9000) == 3000 * MSS
+    assert sent.acknowledged(3000 * MSS, 9000, acked(3000 * MSS, 0)) == 3000 * MSS
     assert (sent.octets, sent.sacked, sent.lost) == (0, 0, 0)
 
 

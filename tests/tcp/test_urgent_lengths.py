@@ -67,7 +67,7 @@ def hears_of_urgent(peer: Peer) -> tuple[bool, int]:
     told = bool(peer.connection.notices & Notice.URGENT)
     advised = peer.advice().count("urgent data")
     peer.connection.notices = 0
-    peer.connection.tcb.events.clear()
+    peer.connection.take_events()
     assert told == bool(advised)
     return told, peer.connection.urgent_remaining
 

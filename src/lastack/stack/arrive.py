@@ -18,7 +18,7 @@ from lastack.stack.on_path import reroute
 from lastack.stack.refuse import address_stop, is_newer_syn, other_port, reset, stop_of_many
 from lastack.tcp.states import CLOSED, LISTEN, TIME_WAIT, Cause
 from lastack.tcp.time_wait import TimeWait, time_wait_segment
-from lastack.wire.address import Endpoint
+from lastack.wire.address import endpoint
 from lastack.wire.checksum import checksum_holds
 from lastack.wire.ip4 import Ip4, decode_ip4, return_route, source_route
 from lastack.wire.ip6 import Ip6, decode_ip6
@@ -316,11 +316,11 @@ def _stranger(
             return stop
     if segment.source_port == 0 or segment.destination_port == 0:
         return Stop.BAD_TCP_PORT
-    remote = Endpoint(key[:width], segment.source_port)
-    local = Endpoint(key[width : 2 * width], segment.destination_port)
-    ours = host.routes.is_ours(local.address)
-    listener = host.listeners.find(local.address, local.port, ours, key)
+    remote = endpoint(key[:width], segment.source_port)
+    address, port = key[width : 2 * width], segment.destination_port
+    listener = host.listeners.find(address, port, host.routes.is_ours(address), key)
     if listener is not None:
+        local = listener.local_end(address, port)
         stop, slot = arrives_in_listen(host, listener, local, remote, segment, entry, hops, now)
         if host.trace is not None:
             child = slot.connection if slot is not None else None
@@ -331,7 +331,8 @@ def _stranger(
                 slot.connection.tcb.saved_syn = packet.data[packet.start : end]
             host.settle(slot, now)
         return stop
-    config = host.ports.config_of(local.address, local.port) or host.config
+    local = endpoint(address, port)
+    config = host.ports.config_of(address, port) or host.config
     stop = stranger_stop(config, local, remote, segment)
     if stop is not None:
         return stop

@@ -30,14 +30,14 @@ def key_of(local: Endpoint, remote: Endpoint) -> bytes:
 class Slot:
     """What the stack knows of a connection besides the connection itself.
 
-    `places` are its times in the schedule, latest first. `listener` is set until the connection has
-    been accepted; `reopens` while it is a SYN that may yet turn out to be an old duplicate for an
-    entry of the TIME-WAIT table. `early` is the listener whose bound on Fast Open a child counts
-    against, accepted or not, while it is in SYN-RECEIVED. `path` is made at the first segment out
-    and dropped whenever what it was made from changes. `told_mtu` is the path's MTU as the stack
-    has last told it to the connection, `held` the octets that it has queued. `hops` is the source
-    route of its packets (RFC 9293 3.9.2.1), and `routed` says that the user has given it: then no
-    packet of the peer's changes it.
+    `places` are its times in the schedule, latest first, None without any. `listener` is set until
+    the connection has been accepted; `reopens` while it is a SYN that may yet turn out to be an old
+    duplicate for an entry of the TIME-WAIT table. `early` is the listener whose bound on Fast Open
+    a child counts against, accepted or not, while it is in SYN-RECEIVED. `path` is made at the
+    first segment out and dropped whenever what it was made from changes. `told_mtu` is the path's
+    MTU as the stack has last told it to the connection, `held` the octets that it has queued.
+    `hops` is the source route of its packets (RFC 9293 3.9.2.1), and `routed` says that the user
+    has given it: then no packet of the peer's changes it.
     `signer` is None where nothing is signed, `udp_port` the peer's where segments go inside UDP,
     else 0.
     """
@@ -50,7 +50,7 @@ class Slot:
     queued: bool
     noticed: bool
     reopens: bool
-    places: list[int]
+    places: list[int] | None
     told_mtu: int
     held: int
     hops: tuple[bytes, ...]
@@ -67,7 +67,7 @@ class Slot:
         self.queued = False
         self.noticed = False
         self.reopens = False
-        self.places = []
+        self.places = None
         self.told_mtu = connection.tcb.mtu
         self.held = 0
         self.hops = ()

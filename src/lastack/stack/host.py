@@ -185,7 +185,7 @@ class Host(Outbox):
         connection = slot.connection
         if self.memory.limit:
             self._weigh(slot)
-        if connection.tcb.events:
+        if connection.tcb.events is not None:
             if connection.tcb.fast_open is not None:
                 self.fast_open.look(connection.tcb, now)
             if slot.early is not None and connection.state is not SYN_RECEIVED:
@@ -318,7 +318,7 @@ class Host(Outbox):
     def count_broken(self, connection: Connection) -> None:
         """Count our own mistake that the connection has dealt with, having no Stop to return."""
         events = connection.tcb.events
-        if events:
+        if events is not None:
             last = events[-1]
             if isinstance(last, StateChanged) and last.cause is Cause.INTERNAL:
                 self.counters.stops[Stop.INTERNAL] += 1

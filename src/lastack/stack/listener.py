@@ -25,7 +25,7 @@ from lastack.stack.ports import Binding
 from lastack.tcp.config import Config
 from lastack.tcp.connection import Connection
 from lastack.tcp.events import Notice
-from lastack.wire.address import Endpoint
+from lastack.wire.address import Endpoint, endpoint
 from lastack.wire.segment import Segment
 
 
@@ -82,6 +82,7 @@ class Listener:
     keeper: Keeper
     binding: Binding | None
     binding_lent: bool
+    _last: Endpoint
 
     def __init__(
         self,
@@ -95,7 +96,7 @@ class Listener:
     ) -> None:
         self.keeper = keeper
         self.number = number
-        self.local = local
+        self.local = self._last = local
         self.backlog = max(backlog, 1)
         self.config = config
         self.prefix_length = prefix_length
@@ -128,6 +129,12 @@ class Listener:
             for connection in list(queue.values()):
                 self.keeper.child_abandoned(connection, now)
             queue.clear()
+
+    def local_end(self, address: bytes, port: int) -> Endpoint:
+        """Return the local end of a child; those of the same address have the same one."""
+        if self._last.address != address or self._last.port != port:
+            self._last = endpoint(address, port)
+        return self._last
 
     @property
     def shares_port(self) -> bool:

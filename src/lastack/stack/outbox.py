@@ -83,7 +83,8 @@ class Outbox(Keeper):
         if discovers and destination in self.mtus.fragmented:
             discovers = False
         udp = _PORTS.pack(self.config.udp_port, udp_port) if udp_port else b""
-        key = b"".join((source, destination, bytes((config.ttl, config.dscp, discovers)), udp))
+        marks = config.ttl << 9 | config.dscp << 1 | (1 if discovers else 0)
+        key = b"".join((source, destination, marks.to_bytes(3, "big"), udp))
         found = self.paths.get(key)
         if found is not None and not hops:
             return found

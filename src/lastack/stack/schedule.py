@@ -30,14 +30,26 @@ class Schedule:
     def add(self, slot: Slot, time: int) -> None:
         """See to it that `time` (or an earlier time) comes up for this connection."""
         places = slot.places
-        if time < NEVER and (not places or time < places[-1]):
-            places.append(time)
+        if time < NEVER and (places is None or time < places[-1]):
+            if places is None:
+                slot.places = [time]
+            else:
+                places.append(time)
             self.order += 1
             heappush(self.heap, (time, self.order, slot.connection.number))
 
+    def _leave(self, slot: Slot) -> None:
+        """The earliest place of a connection is no more."""
+        places = slot.places
+        assert places is not None
+        places.pop()
+        if not places:
+            slot.places = None
+
     def forget(self, slot: Slot) -> None:
         """A connection has gone: its places are dead, and swept when they are the majority."""
-        self.dead += len(slot.places)
+        if slot.places is not None:
+            self.dead += len(slot.places)
         if self.dead > 64 and self.dead * 2 > len(self.heap):
             numbers = self.demux.numbers
             self.heap = [place for place in self.heap if place[2] in numbers]
@@ -57,7 +69,7 @@ class Schedule:
             if wanted <= time:
                 return wanted
             heappop(self.heap)
-            slot.places.pop()
+            self._leave(slot)
             self.add(slot, wanted)
         return NEVER
 
@@ -71,7 +83,7 @@ class Schedule:
             if slot is None:
                 self.dead -= 1
                 continue
-            slot.places.pop()
+            self._leave(slot)
             wanted = slot.connection.next_deadline()
             if wanted > now:
                 self.add(slot, wanted)

@@ -70,7 +70,7 @@ class Stack(Host):
         slot = self.demux.numbers.get(connection.number)
         if slot is not None:
             self.settle(slot, now)
-        elif connection.tcb.events:
+        elif connection.tcb.events is not None:
             self._events.extend(connection.take_events())
 
     def reconfigure(self, connection: Connection, config: Config, now: int) -> None:

@@ -3,9 +3,9 @@
 from typing import Final
 
 from lastack.tcp import ecn, mtu_probing, repair, spurious, tail_probe
+from lastack.tcp.acked import Acked
 from lastack.tcp.ecn_state import NONE
 from lastack.tcp.events import Advice
-from lastack.tcp.recovery import Acked
 from lastack.tcp.replies import wish_challenge
 from lastack.tcp.send_room import is_roomy
 from lastack.tcp.tally import BUFFER, BUSY, IDLE
@@ -46,15 +46,9 @@ def acknowledge(tcb: Tcb, segment: Segment, now: int) -> None:
     prior = sent.in_flight
     had = sent.octets
     delivered = sent.delivered
-    sent.begin_ack()
-    if sent.resends:
-        _doubt_resends(tcb, segment, now)
-    acked = 0
-    sacked = 0
-    dsack = False
-    probe_arrived = False
+    said = _begin(tcb, segment, now)
     if advance:
-        acked = sent.acknowledged(ack, now)
+        said.acked = sent.acknowledged(ack, now, said)
         snd.advance(ack)
         if lt(snd.nxt, ack):
             snd.nxt = ack  # the octet of a probe that we had taken back
@@ -63,7 +57,7 @@ def acknowledge(tcb: Tcb, segment: Segment, now: int) -> None:
             tcb.ack_now = True
         tcb.bytes_acked += advance
         _progresses(tcb, now)
-        _measure(tcb, segment, now)
+        _measure(tcb, segment, said, now)
         if tcb.stamps is not None:
             tcb.stamps.acknowledged(snd.offset(ack), now)
         if tcb.search is not None:
@@ -71,33 +65,32 @@ def acknowledge(tcb: Tcb, segment: Segment, now: int) -> None:
         if lt(snd.up, ack):
             snd.up = ack
     if segment.sack and tcb.sack_on:
-        dsack = _is_dsack(segment, ack)
-        probe_arrived = dsack and _duplicate_reported(tcb, segment.sack[0], now)
-        sacked = _take_sack(tcb, segment, dsack, now)
+        said.dsack = _is_dsack(segment, ack)
+        said.probe_arrived = said.dsack and _duplicate_reported(tcb, segment.sack[0], now)
+        _take_sack(tcb, segment, said, now)
     window_moved = _update_window(tcb, segment, now)
     if not had:
         return
-    duplicate = (
+    said.duplicate = (
         advance == 0
         and segment.length == 0
         and not window_moved
         and not segment.flags & (SYN | FIN)
         and tcb.timers.persist == NEVER  # answers to probes say nothing about losses
-        and not (dsack and sacked == 0)
+        and not (said.dsack and said.sacked == 0)
     )
-    if duplicate:
+    if said.duplicate:
         tcb.duplicate_acks += 1
-    tcb.tally.acknowledged(sent.delivered - delivered, tcb.mss, dsack)
+    tcb.tally.acknowledged(sent.delivered - delivered, tcb.mss, said.dsack)
     if tcb.ecn.feedback is not NONE:
         ecn.listen(tcb, segment, prior, sent.delivered - delivered, now)
-    if acked or sacked or duplicate or dsack:
-        said = Acked(ack, snd.nxt, acked, sacked, duplicate, tcb.mss, tcb.sack_on, dsack)
-        if tcb.tail_probe:
+    if said.acked or said.sacked or said.duplicate or said.dsack:
+        said.nxt = snd.nxt
+        said.mss = tcb.mss
+        if tcb.tail_probe is not None:
             tail_probe.is_answered(tcb, said, prior, now)
-        said.probe_arrived = probe_arrived
         echo = segment.ts_ecr if tcb.ts_on and segment.ts_ecr not in (ABSENT, 0) else -1
         repair.digest(tcb, said, echo, prior, sent.delivered - delivered, now)
-    sent.newest = None
     _set_timers(tcb, advance > 0, now)
 
 
@@ -116,24 +109,27 @@ def _old_ack(tcb: Tcb, segment: Segment, now: int) -> None:
         return
     prior = sent.in_flight
     delivered = sent.delivered
-    sent.begin_ack()
-    if sent.resends:
-        _doubt_resends(tcb, segment, now)
-    dsack = _is_dsack(segment, segment.ack)
-    sacked = _take_sack(tcb, segment, dsack, now)
-    if sacked:
-        said = Acked(tcb.snd.una, tcb.snd.nxt, 0, sacked, False, tcb.mss, True, False)
+    said = _begin(tcb, segment, now)
+    said.una = tcb.snd.una
+    said.dsack = _is_dsack(segment, segment.ack)
+    _take_sack(tcb, segment, said, now)
+    if said.sacked:
+        said.dsack = False
         repair.digest(tcb, said, -1, prior, sent.delivered - delivered, now)
-    sent.newest = None
 
 
-def _doubt_resends(tcb: Tcb, segment: Segment, now: int) -> None:
-    """What was sent again may be acknowledged for the sake of the original (RFC 8985 6.2)."""
-    sent, least = tcb.sent, tcb.rtt.minimum
-    sent.least_rtt = least if least < NEVER else 0
-    sent.echoed_at = NEVER
-    if tcb.ts_on and segment.ts_ecr not in (ABSENT, 0):
-        sent.echoed_at = now - _age(tcb, segment, now) + MS
+def _begin(tcb: Tcb, segment: Segment, now: int) -> Acked:
+    """Begin to listen to an ACK.
+
+    What was sent again may be acknowledged for the sake of the original (RFC 8985 6.2).
+    """
+    said = Acked(segment.ack, tcb.snd.nxt, tcb.mss, tcb.sack_on)
+    if tcb.sent.resends is not None:
+        least = tcb.rtt.minimum
+        said.least_rtt = least if least < NEVER else 0
+        if tcb.ts_on and segment.ts_ecr not in (ABSENT, 0):
+            said.echoed_at = now - _age(tcb, segment, now) + MS
+    return said
 
 
 def _set_timers(tcb: Tcb, advanced: bool, now: int) -> None:
@@ -176,18 +172,17 @@ def _progresses(tcb: Tcb, now: int) -> None:
     tcb.notices |= WRITABLE
 
 
-def _measure(tcb: Tcb, segment: Segment, now: int) -> None:
+def _measure(tcb: Tcb, segment: Segment, said: Acked, now: int) -> None:
     """Sample the round trip: by our records (Karn), else by the echoed timestamp (RFC 7323 4)."""
-    sent = tcb.sent
-    if sent.rtt >= 0 and not sent.resent_acked:
-        tcb.rtt.sample(sent.rtt, tcb.config)
-    elif tcb.ts_on and segment.ts_ecr not in (ABSENT, 0) and sent.newest is not None:
-        if lt(segment.ts_ecr, tcb.timestamp(sent.newest.sent_at)):
+    if said.rtt >= 0 and not said.resent_acked:
+        tcb.rtt.sample(said.rtt, tcb.config)
+    elif tcb.ts_on and segment.ts_ecr not in (ABSENT, 0) and said.newest is not None:
+        if lt(segment.ts_ecr, tcb.timestamp(said.newest.sent_at)):
             # The original had arrived and its ACK was lost or late: no round trip to be seen here,
             # but no ambiguity either, so the back-off ends.
             tcb.rtt.end_back_off(tcb.config)
         else:
-            sample_echo(tcb, segment, sent.newest.sent_at, now)
+            sample_echo(tcb, segment, said.newest.sent_at, now)
 
 
 def sample_echo(tcb: Tcb, segment: Segment, since: int, now: int) -> None:
@@ -213,17 +208,15 @@ def _is_dsack(segment: Segment, ack: int) -> bool:
     return False
 
 
-def _take_sack(tcb: Tcb, segment: Segment, dsack: bool, now: int) -> int:
-    """Mark what the blocks report, if they speak of octets in flight; return what is news."""
-    snd = tcb.snd
-    news = 0
+def _take_sack(tcb: Tcb, segment: Segment, said: Acked, now: int) -> None:
+    """Mark what the blocks report, if they speak of octets in flight."""
+    snd, sent = tcb.snd, tcb.sent
     unit = tcb.mss if tcb.config.sack_of_segments else 0
     for i, (low, high) in enumerate(segment.sack):
-        if i == 0 and dsack:
+        if i == 0 and said.dsack:
             continue
         if ge(low, snd.una) and lt(low, high) and le(high, snd.nxt):
-            news += tcb.sent.selectively_acknowledged(low, high, now, unit)
-    return news
+            said.sacked += sent.selectively_acknowledged(low, high, now, said, unit)
 
 
 def _update_window(tcb: Tcb, segment: Segment, now: int) -> bool:

@@ -7,6 +7,7 @@ reason why the segment goes no further. The third step, security, is not ours.
 import errno
 
 from lastack.tcp import acks, ecn, handshake, time_wait, user_timeout
+from lastack.tcp.answers import Reply
 from lastack.tcp.ecn_state import NONE
 from lastack.tcp.events import Advice
 from lastack.tcp.replies import wish_abort, wish_challenge, wish_duplicate, wish_reset
@@ -23,7 +24,7 @@ from lastack.tcp.states import (
     TIME_WAIT,
     Cause,
 )
-from lastack.tcp.tcb import READABLE, URGENT, Reply, Tcb, end_with, enter
+from lastack.tcp.tcb import READABLE, URGENT, Tcb, end_with, enter
 from lastack.tcp.text import eighth_check_fin, seventh_process_text
 from lastack.units import NEVER, SECOND
 from lastack.wire.segment import ABSENT, ACK, AE, CWR, ECE, FIN, RST, SYN, URG, Segment

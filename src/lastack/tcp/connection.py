@@ -211,8 +211,8 @@ class Connection:
     def take_events(self) -> list[Event]:
         """Return the events since the last call."""
         events = self.tcb.events
-        self.tcb.events = []
-        return events
+        self.tcb.events = None
+        return events if events is not None else []
 
     def release_time_wait(self, now: int) -> TimeWait:
         """Return the small entry that answers in our stead for the rest of TIME-WAIT."""

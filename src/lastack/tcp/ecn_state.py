@@ -3,6 +3,8 @@
 from enum import IntEnum
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 
 class Feedback(IntEnum):
     """How the ends tell each other of congestion marks: what their SYNs have agreed on."""
@@ -43,6 +45,7 @@ ACCEPTED: Final[dict[str, Feedback]] = {
 """By Config.ecn: the most that we agree to when a peer asks."""
 
 
+@mypyc_attr(acyclic=True)
 class Counters:
     """The counters of RFC 9768 3.2, of both half-connections; the initial values are 3.2.1's.
 
@@ -102,6 +105,7 @@ class Counters:
         self.una_before = una
 
 
+@mypyc_attr(acyclic=True)
 class Ecn:
     """One connection's state. `ect` is the codepoint that new data carry, NOT_ECT for none.
 

@@ -2,6 +2,8 @@
 
 from enum import IntEnum
 
+from mypy_extensions import mypyc_attr
+
 from lastack.tcp.states import Cause, State
 from lastack.wire.segment import Segment
 
@@ -34,6 +36,7 @@ class Advice(IntEnum):
         return self.name.lower().replace("_", " ")
 
 
+@mypyc_attr(acyclic=True)
 class StateChanged:
     """A row of the table has been followed.
 
@@ -77,6 +80,7 @@ class StateChanged:
         return f"<{self.time} #{self.connection} {move}>"
 
 
+@mypyc_attr(acyclic=True)
 class Advised:
     """Advice to the user.
 

@@ -3,6 +3,7 @@
 import errno
 
 from lastack.tcp import ecn, fast_open, syn
+from lastack.tcp.acked import Acked
 from lastack.tcp.acks import sample_echo
 from lastack.tcp.receive import trimmed
 from lastack.tcp.replies import wish_reset
@@ -108,7 +109,8 @@ def _echo_is_not_ours(tcb: Tcb, segment: Segment, now: int) -> bool:
 def _our_syn_is_acknowledged(tcb: Tcb, segment: Segment, ack: int, now: int) -> None:
     """Our SYN, and what else is before `ack`, has arrived."""
     sent = tcb.sent
-    octets = sent.acknowledged(ack, now)
+    said = Acked(ack, tcb.snd.nxt, tcb.mss, tcb.sack_on)
+    octets = sent.acknowledged(ack, now, said)
     # As Linux counts: our SYN is one, with the data that it carried.
     tcb.tally.segments_delivered += 1
     if tcb.passive:
@@ -117,18 +119,17 @@ def _our_syn_is_acknowledged(tcb: Tcb, segment: Segment, ack: int, now: int) -> 
     tcb.snd.advance(ack)
     if tcb.stamps is not None:
         tcb.stamps.acknowledged(tcb.snd.offset(ack), now)  # of octets on the SYN
-    if sent.rtt >= 0 and not sent.resent_acked:
-        tcb.rtt.sample(sent.rtt, tcb.config)
+    if said.rtt >= 0 and not said.resent_acked:
+        tcb.rtt.sample(said.rtt, tcb.config)
     elif tcb.ts_on and segment.ts_ecr != ABSENT:
-        if sent.newest is not None:
-            sample_echo(tcb, segment, sent.newest.first_sent_at, now)
+        if said.newest is not None:
+            sample_echo(tcb, segment, said.newest.first_sent_at, now)
     elif tcb.retries:
         # RFC 6298 5.7: a SYN that had to be sent again means three seconds to begin with.
         tcb.rtt.rto = max(tcb.config.initial_rto, 3 * tcb.config.initial_rto)
     if tcb.retries and tcb.controller is not None:
         # The SYN or its ACK was lost: one segment (RFC 5681 3.1).
         tcb.controller.cwnd = min(tcb.controller.cwnd, tcb.mss)
-    sent.newest = None
     tcb.retries = 0
     tcb.timers.retransmit = NEVER
     tcb.timers.user_timeout = NEVER
@@ -170,7 +171,7 @@ def our_syn_ack_is_acknowledged(tcb: Tcb, segment: Segment, now: int) -> None:
     enter(tcb, Cause.ACK_OF_SYN, now, segment)
     rcv = tcb.rcv
     before = rcv.nxt
-    if rcv.blocks and rcv.drain():
+    if rcv.drain():
         # The text of the peer's SYN, or what came while the handshake lasted: new as of now.
         tcb.bytes_received += diff(rcv.nxt, before)
         if tcb.config.delayed_ack and tcb.unacked_segments < 1:

@@ -20,7 +20,7 @@ def room_for_data(tcb: Tcb, again: bool = False) -> int:
 
     What goes `again` has no AccECN option, which would make it longer than it was.
     """
-    found = len(tcb.rcv.blocks) if tcb.sack_on else 0
+    found = _sackable(tcb)
     ecn_size = 0 if again else tcb.ecn.option_size
     if not found and not ecn_size:
         return tcb.mss
@@ -31,6 +31,12 @@ def room_for_data(tcb: Tcb, again: bool = False) -> int:
     if blocks:
         room -= 4 + 8 * blocks
     return room if room > LEAST_MSS else LEAST_MSS
+
+
+def _sackable(tcb: Tcb) -> int:
+    """Return how many blocks there are that SACK could speak of."""
+    blocks = tcb.rcv.blocks
+    return len(blocks) if blocks is not None and tcb.sack_on else 0
 
 
 def most_blocks(tcb: Tcb, ecn_size: int = 0) -> int:
@@ -57,16 +63,16 @@ def options_of(tcb: Tcb, now: int, duplicate: tuple[int, int] | None, bare: bool
         options = _TIMESTAMPS.pack(1, 1, 8, 10, tcb.timestamp(now), tcb.ts_recent)
     ecn_size = 0
     if tcb.ecn.option_size and not bare:
-        found = len(tcb.rcv.blocks) if tcb.sack_on else 0
-        ecn_size = room_for_ecn(tcb, found + (1 if duplicate is not None else 0))
+        ecn_size = room_for_ecn(tcb, _sackable(tcb) + (1 if duplicate is not None else 0))
         if ecn_size:
             options += ecn.option(tcb)
-    if not bare and tcb.sack_on and (tcb.rcv.blocks or duplicate is not None):
+    waiting = tcb.rcv.blocks is not None
+    if not bare and tcb.sack_on and (waiting or duplicate is not None):
         most = most_blocks(tcb, ecn_size)
         if most == 0:
             return options
         blocks = [] if duplicate is None else [duplicate]
-        if tcb.rcv.blocks:
+        if waiting:
             blocks += tcb.rcv.sack_blocks(most - len(blocks))
         options += bytes((1, 1, 5, 2 + 8 * len(blocks)))
         for low, high in blocks:
@@ -91,11 +97,12 @@ def make(
         flags |= URG  # MUST-30
         # MUST-62: behind the urgent data; MUST-31: as near as 16 bits come to it.
         urgent = min(diff(snd.up, seq), 65535)
+    plain = rcv.blocks is None and duplicate is None
     if tcb.ecn.feedback is not NONE:
-        pure = not length and not flags & FIN and not tcb.rcv.blocks and duplicate is None
+        pure = not length and not flags & FIN and plain
         flags |= ecn.flags_of(tcb, pure)
     mss = room_for_data(tcb) if length else 0
-    if tcb.ts_on or tcb.rcv.blocks or duplicate is not None or tcb.ecn.option_size:
+    if tcb.ts_on or not plain or tcb.ecn.option_size:
         options = options_of(tcb, now, duplicate)
     else:
         options = b""

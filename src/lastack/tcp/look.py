@@ -35,12 +35,14 @@ def look(tcb: Tcb, info: ConnectionInfo, now: int) -> ConnectionInfo:
     info.data_segments_sent = tally.data_segments_sent
     info.data_segments_received = tally.data_segments_received
     info.segments_delivered = tally.segments_delivered
-    info.bytes_resent = tally.bytes_resent
-    info.duplicates_reported = tally.duplicates_reported
-    info.out_of_order_segments = tally.out_of_order
     info.timeouts = tally.timeouts
-    info.timeout_recoveries = tally.timeout_recoveries
-    info.timeout_time = tally.timeout_time
+    mishaps = tally.mishaps
+    if mishaps is not None:
+        info.bytes_resent = mishaps.bytes_resent
+        info.duplicates_reported = mishaps.duplicates_reported
+        info.out_of_order_segments = mishaps.out_of_order
+        info.timeout_recoveries = mishaps.timeout_recoveries
+        info.timeout_time = mishaps.timeout_time
     info.delivery_rate = tally.delivery_rate
     info.rate_app_limited = tally.rate_app_limited
     info.min_rtt = tcb.rtt.minimum if tcb.rtt.minimum < NEVER else None

@@ -1,6 +1,9 @@
 """The memory that all connections of a host share for what they have queued."""
 
+from mypy_extensions import mypyc_attr
 
+
+@mypyc_attr(acyclic=True)
 class Memory:
     """`used` of `limit` octets (0: no limit) are queued: unacknowledged, unread, or out of order.
 

@@ -37,7 +37,7 @@ def begin_probe(tcb: Tcb, unsent: int, flight: int, now: int) -> int:
     mss, snd = tcb.mss, tcb.snd
     if controller is None or recovery is None or recovery.phase is not Phase.OPEN or size <= mss:
         return 0
-    if controller.cwnd < _LEAST_WINDOW * mss or tcb.rcv.blocks or tcb.sent.sacked:
+    if controller.cwnd < _LEAST_WINDOW * mss or tcb.rcv.blocks is not None or tcb.sent.sacked:
         return 0
     # What follows must be enough to bring the duplicate ACKs that show a loss (RFC 4821 7.2).
     needed = size + (tcb.config.duplicate_acks + 1) * mss

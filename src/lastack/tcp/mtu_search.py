@@ -2,10 +2,13 @@
 
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 MAY_DIFFER: Final = 8
 """Octets that are not worth another probe (Linux's tcp_probe_threshold)."""
 
 
+@mypyc_attr(acyclic=True)
 class MtuSearch:
     """Octets of IP packet: `low` is known to arrive, more than `high` is known not to.
 

@@ -1,6 +1,9 @@
 """What Fast Open is to one connection, as plain data; `tcp.fast_open` knows what to do with it."""
 
+from mypy_extensions import mypyc_attr
 
+
+@mypyc_attr(acyclic=True)
 class FastOpen:
     """What our first SYN (or SYN-ACK) carries, and what the peer has answered to it.
 

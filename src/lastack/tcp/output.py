@@ -17,6 +17,7 @@ from lastack.tcp import (
     user_timeout,
     validation,
 )
+from lastack.tcp.answers import Reply
 from lastack.tcp.config import UNLIMITED
 from lastack.tcp.ecn_state import ACCURATE, NONE
 from lastack.tcp.header import make, options_of, room_for_data
@@ -30,7 +31,7 @@ from lastack.tcp.states import (
     TIME_WAIT,
 )
 from lastack.tcp.tally import BUFFER, BUSY, PEER
-from lastack.tcp.tcb import WRITABLE, Reply, Tcb
+from lastack.tcp.tcb import WRITABLE, Tcb
 from lastack.tcp.when_to_send import how_much, most
 from lastack.units import NEVER, SECOND
 from lastack.wire.segment import ACK, FIN, PSH, RST, SYN, Part, Segment
@@ -41,8 +42,12 @@ _NO_PARTS: Final[tuple[Part, ...]] = ()
 
 def next_segment(tcb: Tcb, now: int) -> Segment | None:
     """Return the next segment to send, None when there is nothing (more) to send now."""
-    if tcb.replies:
-        return _answer(tcb, tcb.replies.pop(0), now)
+    replies = tcb.replies
+    if replies is not None:
+        reply = replies.pop(0)
+        if not replies:
+            tcb.replies = None
+        return _answer(tcb, reply, now)
     state = tcb.state
     if state is CLOSED or state is LISTEN:
         return None
@@ -78,7 +83,7 @@ def next_segment(tcb: Tcb, now: int) -> Segment | None:
 
 def wants_output(tcb: Tcb) -> bool:
     """Return whether `next_segment` is worth asking; a yes may still turn out to be None."""
-    if tcb.replies:
+    if tcb.replies is not None:
         return True
     state = tcb.state
     if state is CLOSED or state is LISTEN:
@@ -274,7 +279,7 @@ def _resend(tcb: Tcb, span: Sent, now: int) -> Segment:
     if length and (ends or fast_open.ends_data_of_syn(tcb, span.end)):
         flags |= PSH
     parts = snd.buffer.take(snd.offset(span.start), length) if length else _NO_PARTS
-    tcb.tally.bytes_resent += length
+    tcb.tally.mishap().bytes_resent += length
     tcb.tally.data_segments_sent += (length + tcb.mss - 1) // tcb.mss
     tcb.sent_at = now
     due = tcb.ecn.option_size
@@ -318,7 +323,7 @@ def _more(tcb: Tcb, now: int, probe: bool = False) -> Segment | None:
         return None
     unsent = diff(snd.end, snd.nxt)
     buffer = snd.buffer
-    if buffer.records:
+    if buffer.records is not None:
         unsent = buffer.until_record_end(snd.offset(snd.nxt), unsent)
     flight = sent.in_flight
     if tcb.early and snd.una == snd.iss:

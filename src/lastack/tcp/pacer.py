@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from lastack.units import MS, SECOND
 
 QUANTUM_TIME: Final = 1 * MS
@@ -12,6 +14,7 @@ MOST_QUANTUM: Final = 65536
 """Octets: one super-segment."""
 
 
+@mypyc_attr(acyclic=True)
 class Pacer:
     """Octets flow at `rate` a second; `quantum` of them may go at once at most."""
 

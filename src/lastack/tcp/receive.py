@@ -9,6 +9,8 @@
 from collections.abc import Sequence
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from lastack.wire.segment import Part
 from lastack.wire.seq import diff, ge, gt, le, lt
 
@@ -16,6 +18,7 @@ _COALESCE: Final = 2048
 NOWHERE: Final = -1
 
 
+@mypyc_attr(acyclic=True)
 class Block:
     """A stretch [start, end) that came before what precedes it; `touched` orders SACK blocks."""
 
@@ -39,13 +42,14 @@ def _join(parts: list[bytes], data: bytes) -> None:
         parts.append(data)
 
 
+@mypyc_attr(acyclic=True)
 class ReceiveHalf:
     """RCV.NXT, RCV.UP, IRS; the window as last advertised (`edge`); both queues.
 
     `capacity` is the user's receive buffer in octets, `clamp` the largest window to advertise,
     `early` the octets that wait for what precedes them.
     Octets out of order count against the buffer only through the window: nothing beyond `edge` is
-    ever kept.
+    ever kept. Both queues are None while there is nothing in them.
     """
 
     irs: int
@@ -57,10 +61,10 @@ class ReceiveHalf:
     fin_seq: int
     finished: bool
     urgent: bool
-    chunks: list[bytes]
+    chunks: list[bytes] | None
     first: int
     queued: int
-    blocks: list[Block]
+    blocks: list[Block] | None
     touches: int
     segment_size: int
     in_steps: bool
@@ -77,10 +81,10 @@ class ReceiveHalf:
         self.fin_seq = NOWHERE
         self.finished = False
         self.urgent = False
-        self.chunks = []
+        self.chunks = None
         self.first = 0
         self.queued = 0
-        self.blocks = []
+        self.blocks = None
         self.touches = 0
         self.segment_size = 0
         self.in_steps = True
@@ -179,7 +183,9 @@ class ReceiveHalf:
         """Queue octets that begin at RCV.NXT for the user."""
         n = len(data)
         chunks = self.chunks
-        if n < _COALESCE:
+        if chunks is None:
+            self.chunks = [data]
+        elif n < _COALESCE:
             _join(chunks, data)
         else:
             chunks.append(data)
@@ -192,6 +198,8 @@ class ReceiveHalf:
         What is already there is not kept twice. Blocks that touch are joined.
         """
         end = (start + len(data)) & 0xFFFFFFFF
+        if self.blocks is None:
+            self.blocks = []
         blocks = self.blocks
         i = len(blocks)
         while i > 0 and gt(blocks[i - 1].start, start):
@@ -214,12 +222,11 @@ class ReceiveHalf:
             blocks.insert(i, block)
             i += 1
             self.early += len(data)
-        self._absorb(block, i)
+        self._absorb(blocks, block, i)
         return True
 
-    def _absorb(self, block: Block, i: int) -> None:
+    def _absorb(self, blocks: list[Block], block: Block, i: int) -> None:
         """Join the blocks from index i on that this one has grown into."""
-        blocks = self.blocks
         gone = i
         while gone < len(blocks) and le(blocks[gone].start, block.end):
             other = blocks[gone]
@@ -242,13 +249,13 @@ class ReceiveHalf:
     def drain(self) -> bool:
         """Deliver blocks that RCV.NXT has reached; return whether there were any."""
         blocks = self.blocks
+        if blocks is None:
+            return False
         gone = 0
-        moved = False
         for block in blocks:
             if gt(block.start, self.nxt):
                 break
             gone += 1
-            moved = True
             self.early -= diff(block.end, block.start)
             skip = diff(self.nxt, block.start)
             for part in block.parts:
@@ -257,13 +264,18 @@ class ReceiveHalf:
                 else:
                     self.deliver(part[skip:] if skip else part)
                     skip = 0
-        if gone:
+        if gone == len(blocks):
+            self.blocks = None
+        elif gone:
             del blocks[:gone]
-        return moved
+        return gone > 0
 
     def overlap(self, start: int, end: int) -> tuple[int, int] | None:
         """Return the first stretch of [start, end) that is kept already (RFC 2883 4)."""
-        for block in self.blocks:
+        blocks = self.blocks
+        if blocks is None:
+            return None
+        for block in blocks:
             if lt(start, block.end) and lt(block.start, end):
                 low = start if gt(start, block.start) else block.start
                 return low, end if lt(end, block.end) else block.end
@@ -271,9 +283,12 @@ class ReceiveHalf:
 
     def sack_blocks(self, most: int) -> list[tuple[int, int]]:
         """Return up to `most` blocks, the one touched last first (RFC 2018 4)."""
-        if len(self.blocks) == 1:
-            return [(self.blocks[0].start, self.blocks[0].end)]
-        newest = sorted(self.blocks, key=_touched, reverse=True)[:most]
+        blocks = self.blocks
+        if blocks is None:
+            return []
+        if len(blocks) == 1:
+            return [(blocks[0].start, blocks[0].end)]
+        newest = sorted(blocks, key=_touched, reverse=True)[:most]
         return [(block.start, block.end) for block in newest]
 
     # -- what the user takes --------------------------------------------------------------------
@@ -281,7 +296,7 @@ class ReceiveHalf:
     def take(self, limit: int) -> bytes:
         """Return up to `limit` octets and forget them."""
         chunks = self.chunks
-        if not chunks or limit <= 0:
+        if chunks is None or limit <= 0:
             return b""
         head = chunks[0]
         first = self.first
@@ -298,17 +313,19 @@ class ReceiveHalf:
             chunks.pop(0)
         got = len(data)
         if got < limit and chunks:
-            data = self._take_more(data, limit)
+            data = self._take_more(chunks, data, limit)
             got = len(data)
         self.queued -= got
+        if not chunks:
+            self.chunks = None
         return data
 
-    def _take_more(self, data: bytes, limit: int) -> bytes:
+    def _take_more(self, chunks: list[bytes], data: bytes, limit: int) -> bytes:
         """Join following chunks to what the first one gave, as far as they fit whole or in part."""
         pieces = [data]
         got = len(data)
-        while self.chunks and got < limit:
-            head = self.chunks[0]
+        while chunks and got < limit:
+            head = chunks[0]
             if len(head) > limit - got:
                 n = limit - got
                 pieces.append(head[:n])
@@ -316,15 +333,18 @@ class ReceiveHalf:
                 got += n
             else:
                 pieces.append(head)
-                del self.chunks[0]
+                del chunks[0]
                 got += len(head)
         return b"".join(pieces)
 
     def peek(self, skip: int, limit: int) -> bytes:
         """Return up to `limit` octets, `skip` octets on, and keep them."""
+        chunks = self.chunks
+        if chunks is None:
+            return b""
         pieces: list[bytes] = []
         at = self.first + skip
-        for chunk in self.chunks:
+        for chunk in chunks:
             if limit <= 0:
                 break
             if at >= len(chunk):
@@ -340,13 +360,19 @@ class ReceiveHalf:
         """Take one octet out of the unread ones: the urgent one, read out of line."""
         before = self.peek(0, place)
         after = self.peek(place + 1, self.queued)
-        self.chunks = [piece for piece in (before, after) if piece]
+        self.chunks = [piece for piece in (before, after) if piece] or None
         self.first = 0
         self.queued -= 1
 
+    def forget_unread(self) -> None:
+        """Throw away what the user has not read."""
+        self.chunks = None
+        self.first = 0
+        self.queued = 0
+
     def clear(self) -> None:
         """Forget what waits out of order: nothing will complete it."""
-        self.blocks.clear()
+        self.blocks = None
         self.early = 0
 
     def prune(self) -> int:
@@ -355,9 +381,9 @@ class ReceiveHalf:
         Returns how many octets that was. The peer keeps what is not acknowledged (RFC 2018 8).
         """
         before = self.early
-        for block in self.blocks[1:]:
-            self.early -= diff(block.end, block.start)
-        del self.blocks[1:]
+        if self.blocks is not None:
+            del self.blocks[1:]
+            self.early = sum([diff(block.end, block.start) for block in self.blocks])
         return before - self.early
 
 

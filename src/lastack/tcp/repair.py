@@ -68,7 +68,7 @@ def _turn(tcb: Tcb, losses: Losses, prior: int, now: int) -> None:
                 recovery.reduction = Reduction(target, prior, so_far)
         tcb.resend_owed = True
         tcb.timers.loss_probe = NEVER
-        tcb.tail_probe = False
+        tcb.tail_probe = None
 
 
 def _await_reordered(tcb: Tcb) -> None:
@@ -113,6 +113,6 @@ def timed_out(tcb: Tcb, now: int) -> None:
     recovery.blameless = False
     recovery.reduction = None
     tcb.resend_owed = True
-    tcb.tail_probe = False
+    tcb.tail_probe = None
     tcb.timers.loss_probe = NEVER
     tcb.timers.reordering = NEVER

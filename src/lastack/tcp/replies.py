@@ -1,6 +1,7 @@
 """Answers that need no connection, and the wishes for those that have one (RFC 9293 3.10.7)."""
 
-from lastack.tcp.tcb import Reply, Tcb
+from lastack.tcp.answers import Challenges, Reply
+from lastack.tcp.tcb import Tcb
 from lastack.wire.segment import ACK, RST, Segment
 
 
@@ -27,18 +28,15 @@ def wish_reset(tcb: Tcb, segment: Segment) -> None:
 
 def wish_abort(tcb: Tcb) -> None:
     """Tell the peer that the connection is aborted: <SEQ=SND.NXT><CTL=RST> (RFC 9293 3.10.5)."""
-    tcb.replies.clear()  # whatever they would have answered is over
+    tcb.replies = None  # whatever they would have answered is over
     tcb.reply(Reply(tcb.snd.max, tcb.rcv.nxt, RST | ACK))
 
 
 def wish_challenge(tcb: Tcb, now: int) -> None:
     """Answer with an ACK that a true peer will understand, at a bounded rate (RFC 5961 7)."""
-    config = tcb.config
-    if now - tcb.challenges_since >= config.challenge_period:
-        tcb.challenges_since = now
-        tcb.challenges = 0
-    if tcb.challenges < config.challenge_acks:
-        tcb.challenges += 1
+    if tcb.challenges is None:
+        tcb.challenges = Challenges()
+    if tcb.challenges.one_more(now, tcb.config):
         tcb.reply(Reply(0, 0, ACK))
 
 

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from lastack.tcp.config import Config
 from lastack.units import MS, NEVER
 
@@ -9,6 +11,7 @@ GRANULARITY: Final = 1 * MS
 """G of RFC 6298: the clock is finer, but a variance of zero must not make RTO equal SRTT."""
 
 
+@mypyc_attr(acyclic=True)
 class RoundTrip:
     """SRTT, RTTVAR and RTO, nanoseconds; `srtt` is 0 before the first sample."""
 

@@ -38,7 +38,7 @@ def tell_controller(tcb: Tcb, said: Acked, prior: int, delivered: int, now: int)
         delivered,
         sent.in_flight,
         prior,
-        sent.rtt,
+        said.rtt,
         0,
         False,
         limited,
@@ -48,7 +48,7 @@ def tell_controller(tcb: Tcb, said: Acked, prior: int, delivered: int, now: int)
     tcb.ecn.marked = 0
     sample.srtt = tcb.rtt.srtt
     sample.lost = lost
-    _measure_rate(tcb, sample)
+    _measure_rate(tcb, said, sample)
     if sent.app_limited and sent.delivered > sent.app_limited:
         sent.app_limited = 0  # the bubble has come through
     tcb.tally.measured(sample.rate, sample.app_limited)
@@ -72,10 +72,10 @@ def _cwnd_limited(tcb: Tcb, said: Acked, prior: int) -> bool:
     return tcb.round_flight + tcb.mss >= controller.cwnd
 
 
-def _measure_rate(tcb: Tcb, sample: AckSample) -> None:
+def _measure_rate(tcb: Tcb, said: Acked, sample: AckSample) -> None:
     """Fill in what the record says that was the last to be sent of those that have arrived."""
     sent = tcb.sent
-    newest = sent.newest
+    newest = said.newest
     sample.delivered = sent.delivered
     sample.prior_delivered = -1  # nothing has arrived: no round trip is over
     if newest is not None:

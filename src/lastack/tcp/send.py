@@ -3,6 +3,8 @@
 from bisect import bisect_right
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from lastack.wire.segment import Part
 from lastack.wire.seq import diff
 
@@ -10,47 +12,54 @@ _COALESCE: Final = 4096
 _COPY_BELOW: Final = 2048
 
 
+@mypyc_attr(acyclic=True)
 class SendBuffer:
     """The user's octets from the first unacknowledged one on, addressed by stream offset.
 
     Holds immutable chunks: `bytes` is taken as it is, anything else is copied once, tiny writes are
     joined. `start` and `end` are offsets from the beginning of the stream; so are `records`, where
-    records end that no segment may join to what follows (Linux's MSG_EOR).
+    records end that no segment may join to what follows (Linux's MSG_EOR). Lists are None while
+    there is nothing in them.
     """
 
-    chunks: list[bytes]
-    offsets: list[int]
-    records: list[int]
+    chunks: list[bytes] | None
+    offsets: list[int] | None
+    records: list[int] | None
     start: int
     end: int
 
     def __init__(self) -> None:
-        self.chunks = []
-        self.offsets = []
-        self.records = []
+        self.chunks = None
+        self.offsets = None
+        self.records = None
         self.start = 0
         self.end = 0
 
     def append(self, data: bytes) -> None:
         """Queue octets at the end."""
-        chunks = self.chunks
-        if chunks and len(chunks[-1]) + len(data) <= _COALESCE:
+        chunks, offsets = self.chunks, self.offsets
+        if chunks is None or offsets is None:
+            self.chunks = [data]
+            self.offsets = [self.end]
+        elif len(chunks[-1]) + len(data) <= _COALESCE:
             chunks[-1] += data
         else:
             chunks.append(data)
-            self.offsets.append(self.end)
+            offsets.append(self.end)
         self.end += len(data)
 
     def take(self, offset: int, length: int) -> tuple[Part, ...]:
         """Return `length` octets from `offset` on, without copying more than a packet's worth."""
-        i = bisect_right(self.offsets, offset) - 1
-        chunk = self.chunks[i]
-        at = offset - self.offsets[i]
+        chunks, offsets = self.chunks, self.offsets
+        assert chunks is not None and offsets is not None
+        i = bisect_right(offsets, offset) - 1 if len(offsets) > 1 else 0
+        chunk = chunks[i]
+        at = offset - offsets[i]
         if at + length <= len(chunk):
             return (_piece(chunk, at, at + length),)
         parts: list[Part] = []
         while length > 0:
-            chunk = self.chunks[i]
+            chunk = chunks[i]
             n = min(length, len(chunk) - at)
             parts.append(_piece(chunk, at, at + n))
             length -= n
@@ -60,9 +69,17 @@ class SendBuffer:
 
     def release(self, offset: int) -> None:
         """Forget everything before `offset`: it has been acknowledged."""
-        chunks, offsets = self.chunks, self.offsets
+        if offset == self.end:
+            self.chunks = self.offsets = self.records = None
+        else:
+            self._release_some(offset)
+        self.start = offset
+
+    def _release_some(self, offset: int) -> None:
+        chunks, offsets, records = self.chunks, self.offsets, self.records
+        assert chunks is not None and offsets is not None
         gone = 0
-        while gone < len(chunks) and offsets[gone] + len(chunks[gone]) <= offset:
+        while offsets[gone] + len(chunks[gone]) <= offset:
             gone += 1
         if gone == 1:
             chunks.pop(0)  # by far the most common, and a tenth of the price of a slice
@@ -70,31 +87,36 @@ class SendBuffer:
         elif gone:
             del chunks[:gone]
             del offsets[:gone]
-        self.start = offset
-        if self.records:
-            del self.records[: bisect_right(self.records, offset)]
+        if records is not None:
+            del records[: bisect_right(records, offset)]
+            if not records:
+                self.records = None
 
     def end_record(self, offset: int) -> None:
         """What is queued behind this offset goes in segments of its own."""
-        if offset > self.start and offset not in self.records[-1:]:
-            self.records.append(offset)
+        if offset > self.start:
+            if self.records is None:
+                self.records = [offset]
+            elif self.records[-1] != offset:
+                self.records.append(offset)
 
     def ends_record(self, offset: int) -> bool:
         """Whether a record ends at this offset."""
-        return bool(self.records) and offset in self.records
+        return self.records is not None and offset in self.records
 
     def until_record_end(self, offset: int, length: int) -> int:
         """Return how many of `length` octets from `offset` on belong to one record."""
-        i = bisect_right(self.records, offset)
-        if i == len(self.records):
+        records = self.records
+        if records is None:
             return length
-        return min(length, self.records[i] - offset)
+        i = bisect_right(records, offset)
+        if i == len(records):
+            return length
+        return min(length, records[i] - offset)
 
     def clear(self) -> None:
         """Forget everything."""
-        self.chunks.clear()
-        self.offsets.clear()
-        self.records.clear()
+        self.chunks = self.offsets = self.records = None
         self.start = self.end
 
 
@@ -106,6 +128,7 @@ def _piece(chunk: bytes, start: int, end: int) -> Part:
     return memoryview(chunk)[start:end]
 
 
+@mypyc_attr(acyclic=True)
 class SendHalf:
     """SND.UNA, SND.NXT, SND.WND, SND.UP, SND.WL1, SND.WL2, ISS, and what waits to be sent.
 

@@ -11,29 +11,27 @@ where `presumed` is what duplicate ACKs of a peer without SACK say has left the 
 
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
+from lastack.tcp.acked import Acked
 from lastack.tcp.span import Sent
-from lastack.units import NEVER
 from lastack.wire.seq import diff, gt, le, lt
 
 MOST_SPANS: Final = 16384
 """SACK blocks cut no more records than this: a peer that reports single octets gains nothing."""
 
 
+@mypyc_attr(acyclic=True)
 class SentLog:
     """The records in order, their sums in octets; `sacked_end` is behind the last sacked one.
 
-    `resends` are those sent more than once, in the order in which they were sent last; some of them
-    may have arrived meanwhile. `transmitted` counts every octet ever sent, retransmissions too.
-
-    What the ACK at hand says, from `begin_ack` on: `rtt`, `newest`, `resent_acked` (see
-    `acknowledged`), `latest` and `latest_end` (order and end of the transmission that was the last
-    of those which have certainly arrived, -1 when none is known), `arrived_at` (when such a one was
-    sent, the last that the ACK speaks of), `survived` (something taken for lost has arrived without
-    being sent again) and `overtaken` (by how many octets, at most, others had overtaken it).
+    `resends` are those sent more than once, in the order in which they were sent last, None without
+    any; some of them may have arrived meanwhile. `transmitted` counts every octet ever sent,
+    retransmissions too.
     """
 
     spans: list[Sent]
-    resends: list[Sent]
+    resends: list[Sent] | None
     transmitted: int
     octets: int
     sacked: int
@@ -44,9 +42,6 @@ class SentLog:
     presumed: int
     delivered: int
     delivered_at: int
-    rtt: int
-    newest: Sent | None
-    resent_acked: bool
     lost_total: int
     """All that was ever found to be lost."""
     newest_lost: Sent | None
@@ -54,19 +49,10 @@ class SentLog:
     flight_began: int
     app_limited: int
     """What has to be `delivered` until the user is no longer the limit; 0 when it is not."""
-    latest: int
-    latest_end: int
-    arrived_at: int
-    survived: bool
-    overtaken: int
-    least_rtt: int
-    """A retransmission is not acknowledged sooner than this: it was the original that arrived."""
-    echoed_at: int
-    """Nor is one that was sent after this, as the echoed timestamp has it."""
 
     def __init__(self) -> None:
         self.spans = []
-        self.resends = []
+        self.resends = None
         self.transmitted = 0
         self.octets = 0
         self.sacked = 0
@@ -76,26 +62,21 @@ class SentLog:
         self.presumed = 0
         self.delivered = 0
         self.delivered_at = 0
-        self.rtt = -1
-        self.newest = None
-        self.resent_acked = False
         self.lost_total = 0
         self.newest_lost = None
         self.flight_began = 0
         self.app_limited = 0
-        self.latest = -1
-        self.latest_end = 0
-        self.arrived_at = 0
-        self.survived = False
-        self.overtaken = 0
-        self.least_rtt = 0
-        self.echoed_at = NEVER
 
     @property
     def in_flight(self) -> int:
         """The pipe of RFC 6675 5, in octets."""
         pipe = self.octets - self.sacked - self.lost - self.presumed
         return pipe if pipe > 0 else 0
+
+    @property
+    def resent_count(self) -> int:
+        """How many of `resends` there are."""
+        return len(self.resends) if self.resends is not None else 0
 
     @property
     def resent_octets(self) -> int:
@@ -129,8 +110,10 @@ class SentLog:
             span.lost = False
             self.lost -= length
         elif span.retransmits:
-            self.resends.remove(span)
+            self._not_resent(span)
         self.transmitted += length
+        if self.resends is None:
+            self.resends = []
         self.resends.append(span)
         span.retransmits += 1
         span.order = self.transmitted
@@ -139,6 +122,13 @@ class SentLog:
         span.delivered_at = self.delivered_at
         span.app_limited = self.app_limited > 0
         self._note_flight(span)
+
+    def _not_resent(self, span: Sent) -> None:
+        resends = self.resends
+        assert resends is not None
+        resends.remove(span)
+        if not resends:
+            self.resends = None
 
     def mark_lost(self, span: Sent) -> None:
         """Take a record out of flight: it is to be sent again."""
@@ -151,7 +141,7 @@ class SentLog:
             self.lost_total += span.length
             self.newest_lost = span
             if span.retransmits:
-                self.resends.remove(span)
+                self._not_resent(span)
 
     def first_lost(self) -> int:
         """Return the index of the first lost record, -1 when there is none."""
@@ -174,7 +164,7 @@ class SentLog:
 
     def _sort_resends(self) -> None:
         again = [s for s in self.spans if s.retransmits and not s.lost and not s.sacked]
-        self.resends = sorted(again, key=_by_order)
+        self.resends = sorted(again, key=_by_order) or None
 
     def split(self, index: int, at: int) -> None:
         """Cut record `index` in two at sequence number `at`, strictly inside it."""
@@ -198,17 +188,9 @@ class SentLog:
         rest.lost_before = span.lost_before
         span.end = at
         self.spans.insert(index + 1, rest)
-        if span.retransmits and not span.lost and not span.sacked:
-            self.resends.insert(self.resends.index(span) + 1, rest)
-
-    def begin_ack(self) -> None:
-        """Another ACK is at hand, and has said nothing so far."""
-        self.rtt = -1
-        self.newest = None
-        self.resent_acked = False
-        self.latest = -1
-        self.survived = False
-        self.overtaken = 0
+        resends = self.resends
+        if resends is not None and span.retransmits and not span.lost and not span.sacked:
+            resends.insert(resends.index(span) + 1, rest)
 
     def join_lost(self) -> None:
         """Join lost records that follow each other: larger segments than theirs will do again."""
@@ -220,14 +202,8 @@ class SentLog:
                 joined.append(span)
         self.spans = joined
 
-    def acknowledged(self, una: int, now: int) -> int:
-        """Forget what is before `una`; return how many octets that was.
-
-        Leaves in `rtt` the time since the most recently sent of the records that were never sent
-        again (Karn's algorithm, MUST-18), -1 when there is none, and in `newest` the record that
-        was sent last, for the delivery rate. `resent_acked` says that one of them was a
-        retransmission.
-        """
+    def acknowledged(self, una: int, now: int, said: Acked) -> int:
+        """Forget what is before `una`, tell of it in `said`; return how many octets that was."""
         gone = 0
         octets = 0
         delivered = 0
@@ -236,9 +212,9 @@ class SentLog:
             if gt(span.end, una):
                 if lt(span.start, una):
                     octets += self._trim(span, una)
-                    self._measure(span, now)
-                    if span.order == self.latest:
-                        self.latest_end = una
+                    said.speaks_of(span, now)
+                    if span.order == said.latest:
+                        said.latest_end = una
                 break
             length = (span.end - span.start) & 0xFFFFFFFF
             octets += length
@@ -247,9 +223,9 @@ class SentLog:
                 self.sacked -= length
             else:
                 delivered += length
-                self._measure(span, now)
+                said.speaks_of(span, now)
                 if holes and lt(span.start, self.sacked_end):
-                    self._note_overtaken(span)
+                    said.was_overtaken(span, self.sacked_end)
                 if span.lost:
                     self.lost -= length
                 if span.retransmits:
@@ -258,8 +234,8 @@ class SentLog:
             self.spans.pop(0)
         elif gone:
             del self.spans[:gone]
-        if self.resends:
-            self._forget_resends()
+        if self.resends is not None:
+            self._forget_resends(self.resends)
         self.octets -= octets
         if octets:
             self.delivered += delivered
@@ -280,45 +256,22 @@ class SentLog:
                 self.lost -= octets
         return octets
 
-    def _measure(self, span: Sent, now: int) -> None:
-        if span.retransmits:
-            self.resent_acked = True
-            sure = now - span.sent_at >= self.least_rtt and span.sent_at <= self.echoed_at
-        else:
-            self.rtt = now - span.sent_at
-            sure = True
-            if span.was_lost:
-                self.survived = True
-        newest = self.newest
-        if newest is None or span.order >= newest.order:
-            self.newest = span
-        if sure:
-            self.arrived_at = span.sent_at
-            if span.order >= self.latest:
-                self.latest = span.order
-                self.latest_end = span.end
-
-    def _note_overtaken(self, span: Sent) -> None:
-        """Something arrives that lies before what is sacked: was it on its way for longer?"""
-        if span.retransmits == 0:
-            distance = diff(self.sacked_end, span.start)
-            if distance > self.overtaken:
-                self.overtaken = distance
-
-    def _forget_resends(self) -> None:
-        """Let go of the oldest of `resends` that have arrived."""
+    def _forget_resends(self, resends: list[Sent]) -> None:
+        """Let go of the oldest of them that have arrived."""
         gone = 0
-        for span in self.resends:
+        for span in resends:
             if not span.sacked:
                 break
             gone += 1
-        if gone:
-            del self.resends[:gone]
+        if gone == len(resends):
+            self.resends = None
+        elif gone:
+            del resends[:gone]
 
     def clear(self) -> None:
         """Forget every record, as if nothing had been sent."""
         self.spans = []
-        self.resends = []
+        self.resends = None
         self.octets = 0
         self.sacked = 0
         self.lost = 0
@@ -337,7 +290,9 @@ class SentLog:
                 low = middle + 1
         return low
 
-    def selectively_acknowledged(self, start: int, end: int, now: int, unit: int = 0) -> int:
+    def selectively_acknowledged(
+        self, start: int, end: int, now: int, said: Acked, unit: int = 0
+    ) -> int:
         """Mark [start, end) as received; return how many octets are news (RFC 2018 8).
 
         With a `unit` nothing is cut but at multiples of it: what a block covers in part is not
@@ -368,12 +323,12 @@ class SentLog:
                     span = self.spans[i]
                 length = (span.end - span.start) & 0xFFFFFFFF
                 if self.sacked and lt(span.end, self.sacked_end):
-                    self._note_overtaken(span)
+                    said.was_overtaken(span, self.sacked_end)
                 if span.lost:
                     span.lost = False
                     self.lost -= length
                 span.sacked = True
-                self._measure(span, now)
+                said.speaks_of(span, now)
                 news += length
                 i = self._merge(i)
             i += 1
@@ -440,7 +395,7 @@ class SentLog:
         if self.spans and diff(at, nxt):
             return False
         again = [s for s in self.spans if s.retransmits and not s.lost and not s.sacked]
-        waiting = [s for s in self.resends if not s.sacked]
+        waiting = [s for s in self.resends or () if not s.sacked]
         if sorted(again, key=_by_order) != waiting:
             return False
         return (octets, sacked, lost) == (self.octets, self.sacked, self.lost)

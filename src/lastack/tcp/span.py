@@ -1,6 +1,9 @@
-"""One record of what was sent: `sent` keeps them in order."""
+"""Records of what was sent: `sent` keeps those of one stretch in order."""
+
+from mypy_extensions import mypyc_attr
 
 
+@mypyc_attr(acyclic=True, free_list_len=1)
 class Sent:
     """One stretch [start, end) as it was last sent. Times are nanoseconds.
 
@@ -58,3 +61,15 @@ class Sent:
     def length(self) -> int:
         """Octets of sequence space."""
         return (self.end - self.start) & 0xFFFFFFFF
+
+
+@mypyc_attr(acyclic=True)
+class TailProbe:
+    """A tail loss probe that ended at `end` (RFC 8985 7); `again`: it repeated something."""
+
+    end: int
+    again: bool
+
+    def __init__(self, end: int, again: bool) -> None:
+        self.end = end
+        self.again = again

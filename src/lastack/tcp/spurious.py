@@ -46,13 +46,13 @@ def judge(tcb: Tcb, said: Acked, echo: int, now: int) -> None:
 
 def _watch(tcb: Tcb, episode: Episode, said: Acked, now: int) -> None:
     """Steps 2 and 3 of F-RTO, with SACK or without (RFC 5682 2.1, 3.1)."""
-    sent, snd, recovery = tcb.sent, tcb.snd, tcb.recovery
+    snd, recovery = tcb.snd, tcb.recovery
     if recovery is None:
         return
     recovery.new_data_first = False
     if not lt(said.una, episode.end):
         episode.watched = False  # nothing is left that could tell
-    elif sent.survived and not sent.resent_acked:
+    elif said.survived and not said.resent_acked:
         _undo(tcb, episode, now)
     elif gt(snd.nxt, episode.end):
         if said.duplicate or said.sacked:

@@ -1,10 +1,14 @@
 """The options of a SYN: what we offer, and what of the peer's offer holds (RFC 9293 3.7.1)."""
 
 import struct
+from typing import Final
 
 from lastack.tcp import ecn, user_timeout
 from lastack.tcp.tcb import Tcb
 from lastack.wire.segment import ABSENT, ACK, Segment
+
+_MSS: Final = struct.Struct("!BBH")
+_STAMPS: Final = struct.Struct("!BBII")
 
 
 def scale_for(buffer: int) -> int:
@@ -48,11 +52,11 @@ def options(tcb: Tcb, flags: int, now: int, fast_open: bytes = b"") -> bytes:
     timestamps = tcb.ts_on if answers else config.timestamps and not _crowded(tcb)
     scale = tcb.scale_on if answers else config.window_scale
     sack = tcb.sack_on if answers else config.sack
-    mss = struct.pack("!BBH", 2, 4, tcb.offered_mss())  # MUST-14, SHLD-5, MAY-3
+    mss = _MSS.pack(2, 4, tcb.offered_mss())  # MUST-14, SHLD-5, MAY-3
     if not answers and _options_tried(tcb):
         return mss
     shift = _scale(tcb)
-    stamps = struct.pack("!BBII", 8, 10, tcb.timestamp(now), tcb.ts_recent) if timestamps else b""
+    stamps = _STAMPS.pack(8, 10, tcb.timestamp(now), tcb.ts_recent) if timestamps else b""
     if config.option_order == "freebsd":
         out = mss
         if scale:

@@ -2,6 +2,7 @@
 
 from lastack.tcp import ecn
 from lastack.tcp.recovery import SLACK, Acked, Phase
+from lastack.tcp.span import TailProbe
 from lastack.tcp.tcb import Tcb
 from lastack.units import NEVER
 from lastack.wire.seq import add, diff, gt, lt
@@ -30,7 +31,7 @@ def due(tcb: Tcb, now: int) -> None:
     timers.loss_probe = NEVER
     if recovery is None or recovery.phase is not Phase.OPEN or not tcb.sent.spans:
         return
-    tcb.tail_probe_owed = not tcb.tail_probe
+    tcb.tail_probe_owed = tcb.tail_probe is None
 
 
 def sent_new(tcb: Tcb) -> bool:
@@ -44,9 +45,7 @@ def sent_new(tcb: Tcb) -> bool:
 
 def was_sent(tcb: Tcb, again: bool, now: int) -> None:
     """A probe went out, with new data or what was sent before `again`."""
-    tcb.tail_probe = True
-    tcb.tail_probe_again = again
-    tcb.tail_probe_end = tcb.snd.nxt
+    tcb.tail_probe = TailProbe(tcb.snd.nxt, again)
     tcb.timers.loss_probe = NEVER
     tcb.timers.retransmit = now + tcb.rtt.rto
 
@@ -57,25 +56,26 @@ def is_answered(tcb: Tcb, said: Acked, prior: int, now: int) -> None:
     Then the controller must hear of it. It did not if it was new data, or if the original arrived
     as well: a D-SACK, or a duplicate ACK without any news, says so.
     """
-    end = tcb.tail_probe_end
-    if lt(said.una, end):
+    probe = tcb.tail_probe
+    if probe is None or lt(said.una, probe.end):
         return
-    if not tcb.tail_probe_again:
-        tcb.tail_probe = False
-    elif gt(said.una, end):
-        tcb.tail_probe = False
+    if not probe.again:
+        tcb.tail_probe = None
+    elif gt(said.una, probe.end):
+        tcb.tail_probe = None
         controller = tcb.controller
         if controller is not None and not tcb.ecn.reducing:
             controller.on_loss(prior, now)
             controller.on_recovered(max(tcb.sent.in_flight, controller.ssthresh), now)
             ecn.reduced(tcb)
     elif said.duplicate and not said.sacked:
-        tcb.tail_probe = False
+        tcb.tail_probe = None
 
 
 def was_for_probe(tcb: Tcb, low: int, high: int) -> bool:
     """Is this D-SACK for the probe under way? Then nothing was lost, and the matter is settled."""
-    if not tcb.tail_probe or high != tcb.tail_probe_end or lt(add(low, tcb.mss), high):
+    probe = tcb.tail_probe
+    if probe is None or high != probe.end or lt(add(low, tcb.mss), high):
         return False
-    tcb.tail_probe = False
+    tcb.tail_probe = None
     return True

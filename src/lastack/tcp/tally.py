@@ -6,6 +6,8 @@ pays one comparison a segment.
 
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 IDLE: Final = 0
 """All that the user has given is acknowledged."""
 BUSY: Final = 1
@@ -16,6 +18,33 @@ BUFFER: Final = 3
 """All is sent, more would be allowed, and the user waits for room in the send buffer."""
 
 
+@mypyc_attr(acyclic=True)
+class Mishaps:
+    """Counts of what most connections never meet with, made when one does."""
+
+    bytes_resent: int
+    duplicates_reported: int
+    """By the peer, in D-SACKs."""
+    out_of_order: int
+    """Segments that came before what precedes them."""
+    timeout_recoveries: int
+    timeout_time: int
+    timeout_since: int
+    by_peer: int
+    by_buffer: int
+
+    def __init__(self) -> None:
+        self.bytes_resent = 0
+        self.duplicates_reported = 0
+        self.out_of_order = 0
+        self.timeout_recoveries = 0
+        self.timeout_time = 0
+        self.timeout_since = 0
+        self.by_peer = 0
+        self.by_buffer = 0
+
+
+@mypyc_attr(acyclic=True)
 class Tally:
     """Times are nanoseconds. `limit` is what bounds the sender since `limit_since`."""
 
@@ -23,15 +52,7 @@ class Tally:
     data_segments_received: int
     segments_delivered: int
     """That have arrived at the peer, by acknowledgments of any kind."""
-    bytes_resent: int
-    duplicates_reported: int
-    """By the peer, in D-SACKs."""
-    out_of_order: int
-    """Segments that came before what precedes them."""
     timeouts: int
-    timeout_recoveries: int
-    timeout_time: int
-    timeout_since: int
     established_at: int
     data_received_at: int
     delivery_rate: int
@@ -42,20 +63,13 @@ class Tally:
     limit: int
     limit_since: int
     busy: int
-    by_peer: int
-    by_buffer: int
+    mishaps: Mishaps | None
 
     def __init__(self) -> None:
         self.data_segments_sent = 0
         self.data_segments_received = 0
         self.segments_delivered = 0
-        self.bytes_resent = 0
-        self.duplicates_reported = 0
-        self.out_of_order = 0
         self.timeouts = 0
-        self.timeout_recoveries = 0
-        self.timeout_time = 0
-        self.timeout_since = 0
         self.established_at = 0
         self.data_received_at = 0
         self.delivery_rate = 0
@@ -64,8 +78,13 @@ class Tally:
         self.limit = IDLE
         self.limit_since = 0
         self.busy = 0
-        self.by_peer = 0
-        self.by_buffer = 0
+        self.mishaps = None
+
+    def mishap(self) -> Mishaps:
+        """Return the counts of mishaps, for one more."""
+        if self.mishaps is None:
+            self.mishaps = Mishaps()
+        return self.mishaps
 
     def turn(self, limit: int, now: int) -> None:
         """Something else bounds the sender from now on."""
@@ -73,9 +92,9 @@ class Tally:
             lasted = now - self.limit_since
             self.busy += lasted
             if self.limit == PEER:
-                self.by_peer += lasted
+                self.mishap().by_peer += lasted
             elif self.limit == BUFFER:
-                self.by_buffer += lasted
+                self.mishap().by_buffer += lasted
         self.limit = limit
         self.limit_since = now
 
@@ -85,27 +104,31 @@ class Tally:
 
     def time_by(self, limit: int, now: int) -> int:
         """Return how long PEER or BUFFER has bounded the sender."""
-        so_far = self.by_peer if limit == PEER else self.by_buffer
+        so_far = 0
+        if self.mishaps is not None:
+            so_far = self.mishaps.by_peer if limit == PEER else self.mishaps.by_buffer
         return so_far + (now - self.limit_since if self.limit == limit and now else 0)
 
     def timed_out(self, now: int, again: bool) -> None:
         """The retransmission timer has gone off; `again` without any progress since."""
         self.timeouts += 1
         if not again:
-            self.timeout_recoveries += 1
-            self.timeout_since = now
+            mishaps = self.mishap()
+            mishaps.timeout_recoveries += 1
+            mishaps.timeout_since = now
 
     def progresses(self, now: int) -> None:
         """Something is acknowledged after timeouts."""
-        if self.timeout_since:
-            self.timeout_time += now - self.timeout_since
-            self.timeout_since = 0
+        mishaps = self.mishaps
+        if mishaps is not None and mishaps.timeout_since:
+            mishaps.timeout_time += now - mishaps.timeout_since
+            mishaps.timeout_since = 0
 
     def acknowledged(self, octets: int, mss: int, dsack: bool) -> None:
         """So much has newly arrived at the peer; with a D-SACK it had come twice."""
         self.segments_delivered += (octets + mss - 1) // mss
         if dsack:
-            self.duplicates_reported += 1
+            self.mishap().duplicates_reported += 1
 
     def measured(self, rate: int, app_limited: bool) -> None:
         """Take a delivery rate."""

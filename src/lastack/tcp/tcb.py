@@ -6,7 +6,10 @@ place where a state changes, and it asks the table.
 
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from lastack.errors import BrokenTableError
+from lastack.tcp.answers import Challenges, Reply
 from lastack.tcp.config import UNLIMITED, Config
 from lastack.tcp.congestion import CongestionController, controller_class, initial_window
 from lastack.tcp.congestion.validation import Validation
@@ -23,6 +26,7 @@ from lastack.tcp.reports import ErrorReport
 from lastack.tcp.rtt import RoundTrip
 from lastack.tcp.send import SendHalf
 from lastack.tcp.sent import SentLog
+from lastack.tcp.span import TailProbe
 from lastack.tcp.stamps import Stamps
 from lastack.tcp.states import CLOSED, ESTABLISHED, TIME_WAIT, Cause, State, transition
 from lastack.tcp.tally import Tally
@@ -48,27 +52,7 @@ MOST_REPLIES: Final = 8
 MOST_EVENTS: Final = 256
 
 
-class Reply:
-    """A wish for one segment out of turn: a reset, or an ACK that must not be merged with others.
-
-    `seq`, `ack` and `flags` as they are to stand in the segment; [`low`, `high`) is the duplicate
-    to report (D-SACK), empty when there is none.
-    """
-
-    seq: int
-    ack: int
-    flags: int
-    low: int
-    high: int
-
-    def __init__(self, seq: int, ack: int, flags: int, low: int = 0, high: int = 0) -> None:
-        self.seq = seq
-        self.ack = ack
-        self.flags = flags
-        self.low = low
-        self.high = high
-
-
+@mypyc_attr(acyclic=True)
 class Tcb:
     """One connection's variables. Whoever reads `arrive`, `output` and `timeouts` reads these."""
 
@@ -84,7 +68,7 @@ class Tcb:
     soft_error: int = 0
     """The errno of the last soft ICMP error (SHLD-25)."""
     notices: int = 0
-    events: list[Event]
+    events: list[Event] | None = None
 
     snd: SendHalf
     rcv: ReceiveHalf
@@ -170,7 +154,7 @@ class Tcb:
     keepalive_owed: bool = False
     user_timeout_owed: bool = False
     """The next segment without data tells our user timeout (RFC 5482 3.2)."""
-    replies: list[Reply]
+    replies: list[Reply] | None = None
 
     adopted_timeout: int = 0
     """USER_TIMEOUT as it follows from the peer's option (RFC 5482 3.1), 0 without one."""
@@ -184,9 +168,7 @@ class Tcb:
     keepalive_probes: int = 0
     heard_at: int = 0
     sent_at: int = 0
-    challenges: int = 0
-    """Challenge ACKs since `challenges_since` (RFC 5961 7)."""
-    challenges_since: int = 0
+    challenges: Challenges | None = None
 
     round_end: int = 0
     round_flight: int = 0
@@ -198,11 +180,8 @@ class Tcb:
     """The last time that a loss was found, as long as it can be undone."""
     undone: int = 0
     """How often it was undone."""
-    tail_probe: bool = False
-    """A tail loss probe is under way that ended at `tail_probe_end` (RFC 8985 7)."""
-    tail_probe_again: bool = False
-    """It repeated something sent before."""
-    tail_probe_end: int = 0
+    tail_probe: TailProbe | None = None
+    """The tail loss probe that is under way."""
 
     # Counts.
     segments_sent: int = 0
@@ -230,7 +209,6 @@ class Tcb:
         self.remote = remote
         self.config = config
         self.state = state
-        self.events = []
         self.memory = _NO_LIMIT
         self.tunes = config.receive_most > 0
         self.snd = SendHalf(iss)
@@ -250,7 +228,6 @@ class Tcb:
             self.headers = 60
             self.peer_mss = config.mss_default_v6
         self.ts_offset = ts_offset
-        self.replies = []
         self.round_end = iss
         self.pushed = (iss + 1) & 0xFFFFFFFF
         self.quick_acks = config.quick_acks
@@ -375,12 +352,20 @@ class Tcb:
 
     def advise(self, advice: Advice, detail: int, now: int) -> None:
         """Tell the user something that changes no state."""
-        if len(self.events) < MOST_EVENTS:
-            self.events.append(Advised(now, self.number, advice, detail))
+        self.tell(Advised(now, self.number, advice, detail))
+
+    def tell(self, event: Event) -> None:
+        """Keep an event until somebody takes it, one of MOST_EVENTS."""
+        if self.events is None:
+            self.events = [event]
+        elif len(self.events) < MOST_EVENTS:
+            self.events.append(event)
 
     def reply(self, reply: Reply) -> None:
         """Wish for a segment out of turn; the queue is bounded, the peer cannot make it grow."""
-        if len(self.replies) < MOST_REPLIES:
+        if self.replies is None:
+            self.replies = [reply]
+        elif len(self.replies) < MOST_REPLIES:
             self.replies.append(reply)
 
     def error_reports(self) -> list[ErrorReport]:
@@ -404,11 +389,8 @@ def enter(tcb: Tcb, cause: Cause, now: int, segment: Segment | None = None) -> N
     if row is None:
         raise BrokenTableError(f"{tcb.state} has no row for {cause}")
     tcb.state = row.to
-    if len(tcb.events) < MOST_EVENTS:
-        header = None if segment is None else segment.without_data()
-        tcb.events.append(
-            StateChanged(now, tcb.number, row.state, row.to, cause, row.section, header)
-        )
+    header = None if segment is None else segment.without_data()
+    tcb.tell(StateChanged(now, tcb.number, row.state, row.to, cause, row.section, header))
     if row.to is CLOSED:
         _end(tcb)
     elif row.to is TIME_WAIT:
@@ -430,7 +412,8 @@ def _end(tcb: Tcb) -> None:
     tcb.snd.buffer.clear()
     tcb.sent = SentLog()
     tcb.rcv.clear()
-    tcb.replies = [reply for reply in tcb.replies if reply.flags & RST]
+    if tcb.replies is not None:
+        tcb.replies = [reply for reply in tcb.replies if reply.flags & RST] or None
     tcb.syn_owed = False
     tcb.ack_now = False
     tcb.duplicate_acks_owed = 0

@@ -61,11 +61,12 @@ def _deliver(tcb: Tcb, segment: Segment, data: bytes, now: int) -> None:
     rcv = tcb.rcv
     tcb.tally.data_received_at = now
     before = rcv.nxt
-    again = rcv.overlap(before, add(before, len(data))) if rcv.blocks else None
+    filling = rcv.blocks is not None
+    again = rcv.overlap(before, add(before, len(data)))
     rcv.deliver(data)
     if tcb.tunes:
         autotune.data_arrives(tcb, segment, now)
-    if rcv.blocks:
+    if filling:
         rcv.drain()
         tcb.ack_now = True  # filling a gap is acknowledged at once (RFC 5681 4.2)
         if again is not None and segment.seq == before and tcb.sack_on and tcb.config.dsack:
@@ -98,7 +99,7 @@ def _keep(tcb: Tcb, segment: Segment, seq: int, data: bytes) -> Stop | None:
     (RFC 5681 4.2).
     """
     rcv = tcb.rcv
-    if tcb.memory.pressed and rcv.blocks:
+    if tcb.memory.pressed and rcv.blocks is not None:
         tcb.memory.pruned += rcv.prune()
         if gt(seq, rcv.blocks[0].end):
             tcb.duplicate_acks_owed = min(tcb.duplicate_acks_owed + segment.segments, 256)
@@ -106,7 +107,7 @@ def _keep(tcb: Tcb, segment: Segment, seq: int, data: bytes) -> Stop | None:
     again = rcv.overlap(seq, add(seq, len(data)))
     kept = rcv.keep(seq, data, tcb.config.reassembly_blocks)
     owed = segment.segments
-    tcb.tally.out_of_order += owed
+    tcb.tally.mishap().out_of_order += owed
     if again is not None:
         wish_duplicate(tcb, again[0], again[1])
         owed -= 1

@@ -6,6 +6,9 @@ alone, obeys the same function.
 
 import struct
 
+from mypy_extensions import mypyc_attr
+
+from lastack.tcp.answers import Challenges
 from lastack.tcp.config import Config
 from lastack.tcp.tcb import Tcb
 from lastack.units import MS
@@ -16,6 +19,7 @@ from lastack.wire.signing import Signer
 from lastack.wire.stop import Stop
 
 
+@mypyc_attr(acyclic=True)
 class TimeWait:
     """What must be known to answer for a connection that is over.
 
@@ -40,8 +44,7 @@ class TimeWait:
     ts_on: bool
     ts_recent: int
     ts_offset: int
-    challenges: int
-    challenges_since: int
+    challenges: Challenges | None
     reply: Segment | None
     over: bool
     hops: tuple[bytes, ...]
@@ -63,8 +66,7 @@ class TimeWait:
         self.ts_on = False
         self.ts_recent = 0
         self.ts_offset = 0
-        self.challenges = 0
-        self.challenges_since = 0
+        self.challenges = None
         self.reply = None
         self.over = False
         self.hops = ()
@@ -185,11 +187,9 @@ def _repeated_fin(entry: TimeWait, now: int) -> Stop:
 
 def _challenge(entry: TimeWait, now: int, config: Config) -> None:
     """Acknowledge at a bounded rate (RFC 5961 7), so that two ends cannot go on answering."""
-    if now - entry.challenges_since >= config.challenge_period:
-        entry.challenges_since = now
-        entry.challenges = 0
-    if entry.challenges < config.challenge_acks:
-        entry.challenges += 1
+    if entry.challenges is None:
+        entry.challenges = Challenges()
+    if entry.challenges.one_more(now, config):
         _acknowledge(entry, now)
 
 

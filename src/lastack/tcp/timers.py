@@ -2,6 +2,8 @@
 
 from enum import IntEnum
 
+from mypy_extensions import mypyc_attr
+
 from lastack.units import NEVER
 
 
@@ -32,6 +34,7 @@ class Timer(IntEnum):
     """... take for lost what has not come in the time that reordering may take (RFC 8985 6)."""
 
 
+@mypyc_attr(acyclic=True)
 class Timers:
     """Deadlines in nanoseconds, NEVER where a timer does not run."""
 

@@ -1,6 +1,9 @@
 """What the receiver has measured to size its buffer by, as plain data."""
 
+from mypy_extensions import mypyc_attr
 
+
+@mypyc_attr(acyclic=True)
 class ReceiveTuning:
     """Times are nanoseconds. `rtt` is 0 before the first sample.
 

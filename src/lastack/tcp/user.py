@@ -210,9 +210,7 @@ def shutdown_read(tcb: Tcb) -> None:
     """What has come and what will come is thrown away; the peer is not told."""
     tcb.read_closed = True
     rcv = tcb.rcv
-    rcv.chunks.clear()
-    rcv.first = 0
-    rcv.queued = 0
+    rcv.forget_unread()
     rcv.urgent = False
     tcb.notices |= READABLE
 

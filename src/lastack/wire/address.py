@@ -15,6 +15,11 @@ class Endpoint(NamedTuple):
         return f"[{text}]:{self.port}" if ":" in text else f"{text}:{self.port}"
 
 
+def endpoint(address: bytes, port: int) -> Endpoint:
+    """Return an Endpoint for a third of what calling the class costs: its __new__ is no C."""
+    return tuple.__new__(Endpoint, (address, port))
+
+
 def pack_address(text: str) -> bytes:
     """Return the 4 or 16 octets of an address in text; raises ValueError when it is none."""
     return ip_address(text.partition("%")[0]).packed

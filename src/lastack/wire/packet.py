@@ -9,6 +9,8 @@ segments of that many octets of data, and `checksum` says who answers for the tr
 
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from lastack.wire.segment import Part
 
 CHECKSUM_PRESENT: Final = 0
@@ -21,6 +23,7 @@ CHECKSUM_TRUSTED: Final = 2
 _NO_PARTS: Final[tuple[bytes, ...]] = ()
 
 
+@mypyc_attr(acyclic=True, free_list_len=1)
 class Packet:
     """One IP packet on its way in or out.
 

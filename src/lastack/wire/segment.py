@@ -8,6 +8,8 @@ values that the machine needs stand beside it, already read. What is not underst
 import struct
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from lastack.wire.stop import Stop
 
 FIN: Final = 0x01
@@ -61,6 +63,7 @@ Part = bytes | memoryview
 """A piece of payload: immutable octets, or a view of them made for one journey and not kept."""
 
 
+@mypyc_attr(acyclic=True, free_list_len=1)
 class Segment:
     """One segment, or a super-segment that a device cuts into segments of `gso_size` octets.
 

@@ -21,6 +21,7 @@ HALVED_WHEN_IDLE: Final = {
 """What Config's `window_validation` makes of `on_idle`."""
 
 
+@mypyc_attr(acyclic=True, free_list_len=1)
 class AckSample:
     """One acknowledgment in numbers: octets, and nanoseconds.
 

@@ -9,6 +9,8 @@ cwnd at epoch |. '
 
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from lastack.tcp.config import Config
 from lastack.tcp.congestion.base import UNLIMITED, AckSample, CongestionController
 from lastack.tcp.congestion.hystart import ClassicHyStart, HyStartPlus, SlowStartExit
@@ -30,12 +32,14 @@ SETTLING: Final = 1 * SECOND
 """After a congestion event delays say nothing about slow start for so long."""
 
 
-class Cubic(CongestionController):
-    """CUBIC with HyStart++ (RFC 9406) or its predecessor.
+@mypyc_attr(acyclic=True)
+class Curve:
+    """What congestion avoidance goes by, from its beginning or the first congestion event on.
 
-    `origin` is W_max in octets, `k` nanoseconds, `epoch` when this stage of congestion avoidance
-    began (-1: not yet), `reno` is W_est and `prior` cwnd_prior. The window grows by whole segments;
-    `credit` is the part that is not whole yet, and `step` the growth for each octet acknowledged.
+    `w_max` is W_max, `origin` what the cubic function goes through after `k` nanoseconds, octets;
+    `epoch` is when this stage of congestion avoidance began (-1: not yet), `reno` is W_est and
+    `prior` cwnd_prior. The window grows by whole segments; `credit` is the part that is not whole
+    yet, and `step` the growth for each octet acknowledged.
     """
 
     w_max: float
@@ -49,18 +53,9 @@ class Cubic(CongestionController):
     acked: int
     looked_at: int
     looked_window: int
-    heard_at: int
-    event_at: int
-    abe: bool
-    bold: bool
-    paced: bool
-    exit: SlowStartExit | None
-    """What ends the first slow start, made with its first ACK."""
     _saved: tuple[float, float, int, int, float, float]
 
-    def __init__(self, mss: int, initial_window: int) -> None:
-        super().__init__(mss, initial_window)
-        self.name = "cubic"
+    def __init__(self) -> None:
         self.w_max = 0.0
         self.origin = 0.0
         self.k = 0
@@ -72,13 +67,82 @@ class Cubic(CongestionController):
         self.acked = 0
         self.looked_at = 0
         self.looked_window = 0
+        self._saved = (0.0, 0.0, 0, -1, 0.0, 0.0)
+
+    def stands_still(self, time: int) -> None:
+        """So much time does not count (4.2)."""
+        if self.epoch >= 0:
+            self.epoch += time
+
+    def begin(self, cwnd: int, mss: int, now: int) -> None:
+        """Begin a stage of congestion avoidance."""
+        self.epoch = now
+        self.acked = 0
+        self.credit = 0.0
+        self.reno = float(cwnd)
+        if self.w_max <= cwnd:
+            self.k = 0
+            self.origin = float(cwnd)
+        else:
+            self.origin = self.w_max
+            cubed = (self.w_max - cwnd) / mss / C
+            self.k = round(cubed ** (1 / 3) * 1_000_000) * US  # the same on every machine
+
+    def look(self, cwnd: int, mss: int, rtt: int, bold: bool, now: int) -> None:
+        """Find out how steep the way is: W_cubic, or W_est where Reno would be faster."""
+        alpha = ALPHA if self.reno < self.prior else 1.0
+        self.reno += alpha * self.acked * mss / cwnd
+        self.acked = 0
+        self.looked_at = now
+        self.looked_window = cwnd
+        if self._cubic(now - self.epoch, mss) < self.reno:
+            self.step = 0.0
+            ahead = self.reno - cwnd  # a part of a segment waits: `BOLD` may add to `credit`, too
+            if ahead >= mss and ahead > self.credit:
+                self.credit = ahead
+        else:
+            target = min(self._cubic(now - self.epoch + rtt, mss), 1.5 * cwnd)
+            self.step = (target - cwnd) / cwnd if target > cwnd else 0.0
+        if bold and self.w_max == 0.0 and self.step < BOLD:
+            self.step = BOLD
+
+    def _cubic(self, t: int, mss: int) -> float:
+        """W_cubic(t) of 4.2, octets."""
+        off = (t - self.k) / SECOND
+        return self.origin + C * mss * off * off * off
+
+    def save(self) -> None:
+        """Keep what `undo` needs (4.9)."""
+        self._saved = (self.w_max, self.origin, self.k, self.epoch, self.reno, self.prior)
+
+    def undo(self) -> None:
+        """Go on where `save` was."""
+        self.w_max, self.origin, self.k, self.epoch, self.reno, self.prior = self._saved
+
+
+class Cubic(CongestionController):
+    """CUBIC with HyStart++ (RFC 9406) or its predecessor."""
+
+    heard_at: int
+    event_at: int
+    abe: bool
+    bold: bool
+    paced: bool
+    exit: SlowStartExit | None
+    """What ends the first slow start, made with its first ACK."""
+    curve: Curve | None
+    """None in a slow start that nothing has ended yet."""
+
+    def __init__(self, mss: int, initial_window: int) -> None:
+        super().__init__(mss, initial_window)
+        self.name = "cubic"
         self.heard_at = 0
         self.event_at = -SETTLING
         self.abe = False
         self.bold = False
         self.paced = False
         self.exit = None
-        self._saved = (0.0, 0.0, 0, -1, 0.0, 0.0)
+        self.curve = None
 
     def configure(self, config: Config) -> None:
         """Take the knobs: how slow start ends, and ABE."""
@@ -93,8 +157,8 @@ class Cubic(CongestionController):
         if self.cwnd < self.ssthresh and now - self.event_at >= SETTLING:
             self._watch(sample)
         if sample.recovering or not sample.cwnd_limited:
-            if self.epoch >= 0:
-                self.epoch += now - self.heard_at  # time that did not count (4.2)
+            if self.curve is not None:
+                self.curve.stands_still(now - self.heard_at)
             self.heard_at = now
             return
         self.heard_at = now
@@ -117,57 +181,27 @@ class Cubic(CongestionController):
         exit.watch(sample, self.cwnd, self.mss)
         if exit.over:
             self.ssthresh = self.cwnd
-            self.prior = float(self.cwnd)
+            self._curve().prior = float(self.cwnd)
+
+    def _curve(self) -> Curve:
+        """Return the curve, made when first asked for."""
+        if self.curve is None:
+            self.curve = Curve()
+        return self.curve
 
     def _avoid(self, acked: int, rtt: int, now: int) -> None:
         """Congestion avoidance (4.2 to 4.5)."""
-        if self.epoch < 0:
-            self._begin(now)
-        self.acked += acked
-        if self.cwnd != self.looked_window or now - self.looked_at > LOOK_AGAIN:
-            self._look(rtt, now)
-        self.credit += acked * self.step
-        while self.credit >= self.mss:
-            self.credit -= self.mss
-            self.cwnd += self.mss
-
-    def _begin(self, now: int) -> None:
-        """Begin a stage of congestion avoidance."""
-        self.epoch = now
-        self.acked = 0
-        self.credit = 0.0
-        self.reno = float(self.cwnd)
-        if self.w_max <= self.cwnd:
-            self.k = 0
-            self.origin = float(self.cwnd)
-        else:
-            self.origin = self.w_max
-            cubed = (self.w_max - self.cwnd) / self.mss / C
-            self.k = round(cubed ** (1 / 3) * 1_000_000) * US  # the same on every machine
-
-    def _look(self, rtt: int, now: int) -> None:
-        """Find out how steep the way is: W_cubic, or W_est where Reno would be faster."""
-        cwnd = self.cwnd
-        alpha = ALPHA if self.reno < self.prior else 1.0
-        self.reno += alpha * self.acked * self.mss / cwnd
-        self.acked = 0
-        self.looked_at = now
-        self.looked_window = cwnd
-        if self._cubic(now - self.epoch) < self.reno:
-            self.step = 0.0
-            ahead = self.reno - cwnd  # a part of a segment waits: `BOLD` may add to `credit`, too
-            if ahead >= self.mss and ahead > self.credit:
-                self.credit = ahead
-        else:
-            target = min(self._cubic(now - self.epoch + rtt), 1.5 * cwnd)
-            self.step = (target - cwnd) / cwnd if target > cwnd else 0.0
-        if self.bold and self.w_max == 0.0 and self.step < BOLD:
-            self.step = BOLD
-
-    def _cubic(self, t: int) -> float:
-        """W_cubic(t) of 4.2, octets."""
-        off = (t - self.k) / SECOND
-        return self.origin + C * self.mss * off * off * off
+        curve = self._curve()
+        mss = self.mss
+        if curve.epoch < 0:
+            curve.begin(self.cwnd, mss, now)
+        curve.acked += acked
+        if self.cwnd != curve.looked_window or now - curve.looked_at > LOOK_AGAIN:
+            curve.look(self.cwnd, mss, rtt, self.bold, now)
+        curve.credit += acked * curve.step
+        while curve.credit >= mss:
+            curve.credit -= mss
+            self.cwnd += mss
 
     def on_loss(self, in_flight: int, now: int) -> None:
         """Reduce (4.6)."""
@@ -178,7 +212,7 @@ class Cubic(CongestionController):
         """Begin again with one segment, and with a plateau where slow start will end (4.8)."""
         self._reduce(BETA, now)
         self.cwnd = self.mss
-        self.w_max = 0.0
+        self._curve().w_max = 0.0
 
     def on_ecn(self, in_flight: int, now: int) -> None:
         """A mark counts like a loss, but the window may fall to one segment; ABE, less."""
@@ -188,28 +222,28 @@ class Cubic(CongestionController):
 
     def _reduce(self, beta: float, now: int) -> None:
         """Remember where it hurt, or less when that comes down (fast convergence, 4.7)."""
-        cwnd = self.cwnd
-        self.prior = float(cwnd)
-        self.w_max = cwnd * (1 + beta) / 2 if cwnd < self.w_max else float(cwnd)
+        cwnd, curve = self.cwnd, self._curve()
+        curve.prior = float(cwnd)
+        curve.w_max = cwnd * (1 + beta) / 2 if cwnd < curve.w_max else float(cwnd)
+        curve.epoch = -1
         self.ssthresh = max(int(cwnd * beta), 2 * self.mss)
-        self.epoch = -1
         self.event_at = now
 
     def on_restart(self, now: int, idle: int, srtt: int) -> None:
         """Time in which nothing was sent counts for nothing (4.2, 5.8)."""
-        if self.epoch >= 0:
-            self.epoch += now - self.heard_at
+        if self.curve is not None:
+            self.curve.stands_still(now - self.heard_at)
         self.heard_at = now
         if self.exit is not None:
             self.exit.restart(now)
 
     def save(self) -> tuple[int, int]:
         """Keep what `undo` needs (4.9)."""
-        self._saved = (self.w_max, self.origin, self.k, self.epoch, self.reno, self.prior)
+        self._curve().save()
         return super().save()
 
     def undo(self, saved: tuple[int, int]) -> None:
         """Go on as if nothing had happened, unless the window is larger already (4.9.2)."""
         if self.cwnd < saved[0]:
-            self.w_max, self.origin, self.k, self.epoch, self.reno, self.prior = self._saved
+            self._curve().undo()
         super().undo(saved)

@@ -31,13 +31,14 @@ def rise(rtt: int) -> int:
     return min(max(rtt // 8, LEAST_RISE), MOST_RISE)
 
 
-class SlowStartExit(ABC):
+class SlowStartExit(Rounds, ABC):
     """Watches every ACK of the first slow start. `divisor` slows growth; `over` ends it."""
 
     over: bool
     divisor: int
 
     def __init__(self) -> None:
+        super().__init__()
         self.over = False
         self.divisor = 1
 
@@ -45,7 +46,7 @@ class SlowStartExit(ABC):
     def watch(self, sample: AckSample, cwnd: int, mss: int) -> None:
         """Look at an ACK, before the window grows by it."""
 
-    def restart(self, now: int) -> None:  # noqa: B027 - nothing to do is a fine answer
+    def restart(self, now: int) -> None:
         """Data goes again after nothing was in flight."""
 
 
@@ -56,7 +57,6 @@ class HyStartPlus(SlowStartExit):
     rise have been a fluke.
     """
 
-    rounds: Rounds
     last: int
     current: int
     samples: int
@@ -65,7 +65,6 @@ class HyStartPlus(SlowStartExit):
 
     def __init__(self) -> None:
         super().__init__()
-        self.rounds = Rounds()
         self.last = NEVER
         self.current = NEVER
         self.samples = 0
@@ -74,7 +73,7 @@ class HyStartPlus(SlowStartExit):
 
     def watch(self, sample: AckSample, cwnd: int, mss: int) -> None:
         """Judge the round when it has had enough samples."""
-        if self.rounds.is_over(sample):
+        if self.is_over(sample):
             self.last = self.current
             self.current = NEVER
             self.samples = 0
@@ -103,7 +102,6 @@ class ClassicHyStart(SlowStartExit):
     The train's bound is a whole RTT where the sender paces.
     """
 
-    rounds: Rounds
     began: int
     last_ack: int
     least: int
@@ -113,7 +111,6 @@ class ClassicHyStart(SlowStartExit):
 
     def __init__(self, paced: bool) -> None:
         super().__init__()
-        self.rounds = Rounds()
         self.began = 0
         self.last_ack = 0
         self.least = NEVER
@@ -129,7 +126,7 @@ class ClassicHyStart(SlowStartExit):
         now = sample.now
         # Rounds are counted from the first one on: one that began when the window had become large
         # enough would begin in the middle of a train, where delays are those of our own burst.
-        if self.rounds.is_over(sample):
+        if self.is_over(sample):
             self.began = self.last_ack = now
             self.current = NEVER
             self.samples = 0

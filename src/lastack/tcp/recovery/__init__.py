@@ -1,6 +1,7 @@
 """Loss recovery: what is lost, and what to send again."""
 
-from lastack.tcp.recovery.base import Acked, Losses, LossRecovery, Phase
+from lastack.tcp.acked import Acked
+from lastack.tcp.recovery.base import Losses, LossRecovery, Phase
 from lastack.tcp.recovery.newreno import NewRenoRecovery
 from lastack.tcp.recovery.prr import Reduction
 from lastack.tcp.recovery.rack import SLACK, RackRecovery

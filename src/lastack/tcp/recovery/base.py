@@ -6,6 +6,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from lastack.tcp.acked import Acked
 from lastack.tcp.recovery.prr import Reduction
 from lastack.tcp.sent import SentLog
 from lastack.units import NEVER
@@ -25,47 +26,6 @@ class Phase(IntEnum):
 OPEN: Final = Phase.OPEN
 RECOVERY: Final = Phase.RECOVERY
 LOSS: Final = Phase.LOSS
-
-
-class Acked:
-    """What one arriving ACK said, in octets.
-
-    `acked` is the advance of SND.UNA, `sacked` what is newly reported out of order, `duplicate`
-    whether it is a duplicate ACK by RFC 5681 2. `dsack` says that the peer has got something twice
-    (RFC 2883), and `probe_arrived` that this was a tail loss probe.
-    """
-
-    una: int
-    nxt: int
-    acked: int
-    sacked: int
-    duplicate: bool
-    mss: int
-    has_sack: bool
-    dsack: bool
-    probe_arrived: bool
-
-    def __init__(
-        self,
-        una: int,
-        nxt: int,
-        acked: int,
-        sacked: int,
-        duplicate: bool,
-        mss: int,
-        has_sack: bool,
-        dsack: bool,
-        probe_arrived: bool = False,
-    ) -> None:
-        self.una = una
-        self.nxt = nxt
-        self.acked = acked
-        self.sacked = sacked
-        self.duplicate = duplicate
-        self.mss = mss
-        self.has_sack = has_sack
-        self.dsack = dsack
-        self.probe_arrived = probe_arrived
 
 
 class Losses(IntEnum):

@@ -1,6 +1,9 @@
 """One reaction to a loss, and what is needed to take it back should nothing have been lost."""
 
+from mypy_extensions import mypyc_attr
 
+
+@mypyc_attr(acyclic=True)
 class Episode:
     """The controller was as `saved` before; SND.UNA and SND.NXT were `una` and `end` then.
 

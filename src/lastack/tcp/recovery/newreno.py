@@ -5,6 +5,7 @@ duplicate ACK of a peer without SACK says that one segment has left, so `presume
 segment. That alone also gives limited transmit (RFC 3042).
 """
 
+from lastack.tcp.acked import Acked
 from lastack.tcp.recovery.base import (
     ENTERED,
     LOSS,
@@ -12,7 +13,6 @@ from lastack.tcp.recovery.base import (
     OPEN,
     RECOVERED,
     RECOVERY,
-    Acked,
     Losses,
     LossRecovery,
 )

@@ -5,7 +5,10 @@ follows a loss. Below ssthresh it grows by one segment more than has arrived whi
 and no more losses show (the safeACK of RFC 9937), else by no more than has arrived.
 """
 
+from mypy_extensions import mypyc_attr
 
+
+@mypyc_attr(acyclic=True)
 class Reduction:
     """From `flight` octets down to `target`; `window` is what may be in flight now."""
 

@@ -7,6 +7,7 @@ Records that were never sent again lie in the order of their times as they lie i
 
 from typing import Final
 
+from lastack.tcp.acked import Acked
 from lastack.tcp.recovery.base import (
     ENTERED,
     LOSS,
@@ -15,7 +16,6 @@ from lastack.tcp.recovery.base import (
     RECOVERED,
     RECOVERED_AND_ENTERED,
     RECOVERY,
-    Acked,
     Losses,
 )
 from lastack.tcp.recovery.newreno import NewRenoRecovery
@@ -74,9 +74,9 @@ class RackRecovery(NewRenoRecovery):
             self.phase = OPEN
             losses = RECOVERED
             self._one_more_without_dsack()
-        if sent.sacked == 0 and not sent.resends and self._nothing_is_older(sent):
+        if sent.sacked == 0 and sent.resends is None and self._nothing_is_older(sent):
             self.reorder_at = NEVER
-        elif sent.latest >= 0:
+        elif ack.latest >= 0:
             losses = self._look_at_times(sent, ack.mss, ack.nxt, losses, now)
         return losses
 
@@ -86,16 +86,16 @@ class RackRecovery(NewRenoRecovery):
 
     def _learn(self, sent: SentLog, ack: Acked, now: int) -> None:
         """Steps 2 to 4: the latest arrival, whether the path reorders, and how much."""
-        if sent.latest >= 0:
-            self.round_trip_of_latest = now - sent.arrived_at
-            if sent.latest > self.latest or (
-                sent.latest == self.latest and gt(sent.latest_end, self.latest_end)
+        if ack.latest >= 0:
+            self.round_trip_of_latest = now - ack.arrived_at
+            if ack.latest > self.latest or (
+                ack.latest == self.latest and gt(ack.latest_end, self.latest_end)
             ):
-                self.latest = sent.latest
-                self.latest_end = sent.latest_end
-        if sent.overtaken:
+                self.latest = ack.latest
+                self.latest_end = ack.latest_end
+        if ack.overtaken:
             self.reordering_seen += 1
-            segments = min((sent.overtaken + ack.mss - 1) // ack.mss, MOST_REORDERING)
+            segments = min((ack.overtaken + ack.mss - 1) // ack.mss, MOST_REORDERING)
             self.reordering = max(self.reordering, segments)
         if self.dsack_round >= 0 and ge(ack.una, self.dsack_round):
             self.dsack_round = -1
@@ -125,11 +125,11 @@ class RackRecovery(NewRenoRecovery):
     def _look_at_times(self, sent: SentLog, mss: int, nxt: int, losses: Losses, now: int) -> Losses:
         """Step 5: mark what is lost, and see when to look again."""
         before = sent.lost
-        resends = len(sent.resends)
+        resends = sent.resent_count
         limit = self.round_trip_of_latest + self._window(sent, mss)
         wait = max(self._mark_resends(sent, limit, now), self._mark_fresh(sent, limit, now))
         self.reorder_at = now + wait + SLACK if wait else NEVER
-        lost_again = self.phase is LOSS and len(sent.resends) < resends
+        lost_again = self.phase is LOSS and sent.resent_count < resends
         if sent.lost <= before or (self.phase is not OPEN and not lost_again):
             return losses
         self.phase = RECOVERY
@@ -145,7 +145,7 @@ class RackRecovery(NewRenoRecovery):
         """Mark retransmissions that are lost; return the longest time that one may still have."""
         wait = 0
         lost: list[Sent] = []
-        for span in sent.resends:
+        for span in sent.resends or ():
             if not self._sent_before_latest(span):
                 break
             if span.sacked:
