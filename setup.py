@@ -50,7 +50,7 @@ def extensions() -> list[Any]:
 
 if os.environ.get("LASTACK_COMPILE", "0") not in ("", "0"):
     # Asked for by pip before it builds; a build without pip needs mypy to be there.
-    wanted = ["mypy>=1.15"] if "egg_info" in sys.argv else []
+    wanted = ["mypy>=2.0"] if "egg_info" in sys.argv else []
     setup(setup_requires=wanted, ext_modules=extensions())
 else:
     setup()
