@@ -304,4 +304,4 @@ def test_linux_pushes_the_middle_of_a_long_write() -> None:
     for seq in (4001, 5001, 6001):
         peer.hears(f". {seq}:{seq + 1000}(1000) ack 1")
     peer.sends(". 1:1(0) ack 7001 win 4000")
-    assert peer.connection.tcb.snd.buffer.records == []
+    assert peer.connection.tcb.snd.buffer.records is None
