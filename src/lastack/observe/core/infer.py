@@ -40,6 +40,7 @@ from lastack.observe.core.moves import (
     may_have_closed,
     may_have_moved,
     narrow,
+    never_reset,
     step,
     walk_again,
 )
@@ -216,8 +217,8 @@ def _settle(
             change.proof = packet
             if change.cause is Cause.FIN:
                 me.refuted += 1
-            elif change.cause is Cause.RESET:
-                me.refused_resets += 1
+            elif change.cause is Cause.RESET and flags & (SYN | ACK) != SYN:
+                me.refused_resets += 1  # a SYN again is no doubt: some systems ask more than once
             elif change.cause is Cause.ACK_OF_FIN and now - change.time < me.round_trip:
                 under_way = change
             again = True
@@ -235,6 +236,8 @@ def _arrived(me: End, change: Change, flags: i64, seq: i64, ack: i64, length: i6
     if flags & RST:
         if cause is Cause.SYN and flags & ACK and ack == change.threshold:
             return -1  # it answers the SYN with a reset: nobody listened
+        if cause is Cause.FIN and i64(change.after) == TIME_WAIT:
+            return -1  # it answers the FIN with a reset: TIME-WAIT would have taken it
         return 1 if cause is Cause.RESET else 0
     reached = flags & ACK != 0 and distance(ack, change.threshold) >= 0
     if cause is Cause.FIN:
@@ -316,7 +319,9 @@ def _is_sent(
         if not peer.packets:
             narrow(peer, ~CLOSED)
     elif length and flags & ACK and not states & (SYNCHRONIZED | SYN_RECEIVED):
-        if not me.resets and not me.fins and (me.nxt == UNKNOWN or me.ack != UNKNOWN):
+        if states == CLOSED and me.resets and me.nxt != UNKNOWN and distance(seq, me.nxt) >= 0:
+            never_reset(me, packet)
+        elif not me.resets and not me.fins and (me.nxt == UNKNOWN or me.ack != UNKNOWN):
             # It talks, so it has a connection, however that came to be.
             had_one_before(me)
     if states & FIN_WAIT_1 and not flags & FIN and not peer.packets and seq == me.fin:

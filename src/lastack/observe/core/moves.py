@@ -117,6 +117,16 @@ def had_one_before(end: End) -> None:
     end.rewritten = True
 
 
+def never_reset(end: End, packet: i64) -> None:
+    """It says something new after a reset under its address: somebody else had sent that."""
+    last = end.changes[len(end.changes) - 1] if end.changes else None
+    if last is not None and last.cause is Cause.ABORT:
+        last.evidence = _REFUTED
+        last.proof = packet
+        end.forged += 1
+        walk_again(end)
+
+
 def may_have_closed(end: End, peer: End, now: i64, packet: i64) -> None:
     """Something of `end` was not captured: was its FIN there, which the peer may have by now?"""
     if end.fin != UNKNOWN:

@@ -214,6 +214,14 @@ def _reached(end: End, states: i64) -> bool:
     return False
 
 
+def _was_in(end: End, state: i64) -> bool:
+    """Return whether it was in a state for certain: that, and no other, was possible."""
+    for change in end.changes:
+        if change.evidence is not Evidence.REFUTED and i64(change.after) == state:
+            return True
+    return False
+
+
 def _last(end: End, cause: Cause) -> Change | None:
     found: Change | None = None
     for change in end.changes:
@@ -312,7 +320,7 @@ def _finished(flow: Flow, verdict: Verdict) -> None:
     verdict.by_a = closing.packet < answer.packet
     verdict.since = min(closing.time, answer.time)
     first, second = (a, b) if verdict.by_a else (b, a)
-    if _reached(a, CLOSING) or _reached(b, CLOSING):
+    if _was_in(a, CLOSING) or _was_in(b, CLOSING):
         verdict.teardown = Teardown.SIMULTANEOUS_CLOSE
     elif second.after_fin:
         verdict.teardown = Teardown.HALF_CLOSE

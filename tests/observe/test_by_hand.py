@@ -1,0 +1,93 @@
+"""Conversations that captures of real systems are full of, written segment by segment."""
+
+import struct
+
+import pytest
+
+from lastack.observe import Observer
+from lastack.observe.core.ends import CLOSED, ESTABLISHED, FIN_WAIT_2, Evidence
+from lastack.observe.core.flow import Flow
+from lastack.observe.core.verdicts import Handshake, Teardown, verdict_on
+from lastack.tcp.states import Cause
+from lastack.units import MS
+
+Segment = tuple[int, str, str, int, int, int]
+"""Milliseconds since the one before, who sends it, flags, sequence number, ACK, octets of text."""
+FLAGS = {"F": 1, "S": 2, "R": 4, ".": 16}
+OPENS: list[Segment] = [
+    (0, "a", "S", 1000, 0, 0),
+    (10, "b", "S.", 5000, 1001, 0),
+    (10, "a", ".", 1001, 5001, 0),
+    (1, "a", ".", 1001, 5001, 100),
+    (10, "b", ".", 5001, 1101, 0),
+]
+
+
+def seen(*segments: Segment) -> Flow:
+    """The one connection of a capture of these segments."""
+    observer = Observer()
+    now = 1_700_000_000 * 10**9
+    for wait, who, flags, seq, ack, length in segments:
+        now += wait * MS
+        bits = sum(FLAGS[flag] for flag in flags)
+        ports = (1000, 80) if who == "a" else (80, 1000)
+        tcp = struct.pack(">HHIIBBHHH", *ports, seq, ack, 0x50, bits, 1000, 0, 0) + bytes(length)
+        ends = (b"\x0a\0\0\1", b"\x0a\0\0\2") if who == "a" else (b"\x0a\0\0\2", b"\x0a\0\0\1")
+        header = struct.pack(
+            ">BBHHHBBH4s4s", 0x45, 0, 20 + len(tcp), 0, 0x4000, 64, 6, 0, ends[0], ends[1]
+        )
+        observer.packet_seen(now, header + tcp)
+    (flow,) = observer.close()
+    return flow
+
+
+def test_asking_again_after_a_refusal_is_no_rejected_reset() -> None:
+    """Some systems send a refused SYN two more times; the reset was exact (RFC 9293 3.10.7.3)."""
+    asks: Segment = (500, "a", "S", 1000, 0, 0)
+    refuses: Segment = (1, "b", "R.", 0, 1001, 0)
+    verdict = verdict_on(seen(asks, refuses, asks, refuses, asks, refuses))
+    assert (verdict.handshake, verdict.teardown) == (Handshake.REFUSED, Teardown.NEVER_OPEN)
+    assert not verdict.also and not verdict.rejected_resets
+
+
+@pytest.mark.parametrize("begun_late", [False, True])
+def test_a_close_that_began_before_the_capture_is_not_simultaneous_for_want_of_knowledge(
+    begun_late: bool,
+) -> None:
+    """The second FIN acknowledges the first: they did not cross, whenever the capture begins."""
+    closes: list[Segment] = [
+        (1, "a", "F.", 1101, 5001, 0),
+        (1, "b", "F.", 5001, 1102, 0),
+        (1, "a", ".", 1102, 5002, 0),
+    ]
+    flow = seen(*OPENS[3 if begun_late else 0 :], *closes)
+    assert verdict_on(flow).teardown is Teardown.THREE_SEGMENT
+
+
+def test_a_fin_that_is_answered_with_a_reset_found_no_time_wait() -> None:
+    """The first to close had gone from FIN-WAIT-2 already; TIME-WAIT would have acknowledged it."""
+    flow = seen(
+        *OPENS,
+        (1, "b", "F.", 5001, 1101, 0),
+        (1, "a", ".", 1101, 5002, 0),
+        (90_000, "a", "F.", 1101, 5002, 0),
+        (10, "b", "R", 5002, 0, 0),
+    )
+    verdict = verdict_on(flow)
+    assert (verdict.teardown, verdict.by_a) == (Teardown.ABORT, False)
+    assert (verdict.state, flow.b.states) == (FIN_WAIT_2, CLOSED)
+
+
+def test_who_goes_on_after_a_reset_under_its_address_has_not_sent_it() -> None:
+    """Even one with the right number may come from a box between; both ends say that they live."""
+    flow = seen(
+        *OPENS,
+        (1, "b", "R.", 5001, 1101, 0),
+        (300, "b", ".", 5001, 1101, 10),
+        (300, "a", ".", 1101, 5011, 0),
+    )
+    assert (flow.a.states, flow.b.states) == (ESTABLISHED, ESTABLISHED)
+    verdict = verdict_on(flow)
+    assert (verdict.teardown, verdict.rejected_resets) == (Teardown.OPEN, 1)
+    refuted = [one.cause for one in flow.b.changes if one.evidence is Evidence.REFUTED]
+    assert refuted == [Cause.ABORT]
