@@ -64,6 +64,18 @@ def test_a_close_that_began_before_the_capture_is_not_simultaneous_for_want_of_k
     assert verdict_on(flow).teardown is Teardown.THREE_SEGMENT
 
 
+def test_a_capture_that_begins_with_a_fin_tells_of_the_whole_close() -> None:
+    """Of an end that has acknowledged the FIN nothing is possible that lacks it."""
+    flow = seen(
+        (1, "a", "F.", 1101, 5001, 0),
+        (1, "b", ".", 5001, 1102, 0),
+        (10, "b", "F.", 5001, 1102, 0),
+        (1, "a", ".", 1102, 5002, 0),
+    )
+    assert not flow.b.states & FIN_WAIT_2 and flow.b.states & CLOSED
+    assert verdict_on(flow).teardown is Teardown.NORMAL
+
+
 def test_a_fin_that_is_answered_with_a_reset_found_no_time_wait() -> None:
     """The first to close had gone from FIN-WAIT-2 already; TIME-WAIT would have acknowledged it."""
     flow = seen(

@@ -415,7 +415,7 @@ def _arrives(
 
 
 def _fin_arrives(me: End, peer: End, now: i64, packet: i64) -> None:
-    if not peer.states & HAS_THE_PEERS_FIN and _whole(me, peer):
+    if peer.states & ~HAS_THE_PEERS_FIN and _whole(me, peer):
         after = arrival(peer.states, Cause.FIN)
         step(peer, Cause.FIN, after, _PRESUMED, now, packet, me.fin)
 
