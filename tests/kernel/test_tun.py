@@ -27,6 +27,7 @@ from namespaces import Namespace
 
 from lastack.errors import DeviceUnavailable
 from lastack.link.kernel_side import KernelSide
+from lastack.link.netlink import ADDR_GEN_MODE_NONE, Netlink, link_state
 from lastack.link.tun import TunLink
 from lastack.wire.checksum import finish
 from lastack.wire.packet import CHECKSUM_OWED, CHECKSUM_PRESENT, Packet
@@ -237,6 +238,21 @@ def test_the_kernel_side_is_removed_from_a_persistent_device(namespace: Namespac
     assert "10.7" not in namespace.run("ip", "route")
 
 
+@pytest.mark.parametrize("mode", [0, 1, 3])
+def test_how_a_device_makes_its_addresses_is_put_back(namespace: Namespace, mode: int) -> None:
+    """From netlink: in /proc it takes a lock by trying again, which starves a machine
+    all of whose cores do so in real time."""
+    namespace.run("ip", "tuntap", "add", "tun0", "mode", "tun")
+    path = "/proc/sys/net/ipv6/conf/tun0/addr_gen_mode"
+    namespace.run("sh", "-c", f"echo {mode} > {path}")
+    with Netlink() as netlink:
+        assert link_state(netlink, "tun0").generation == mode
+        with KernelSide("tun0", ["10.9.0.77/24"]):
+            assert link_state(netlink, "tun0").generation == ADDR_GEN_MODE_NONE
+        assert link_state(netlink, "tun0").generation == mode
+    assert namespace.run("cat", path).strip() == str(mode)
+
+
 def test_the_kernel_side_of_no_device_is_an_error(namespace: Namespace) -> None:
     """Nothing is left behind by a failure."""
     with pytest.raises(DeviceUnavailable) as caught:
@@ -253,6 +269,7 @@ TRY = """
 import os
 from lastack.errors import LastackError
 from lastack.link.kernel_side import KernelSide
+from lastack.link.netlink import ADDR_GEN_MODE_NONE, Netlink, link_state
 from lastack.link.tun import TunLink
 {}
 try:

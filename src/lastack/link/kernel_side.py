@@ -27,7 +27,6 @@ from lastack.link.netlink import (
     RTM_NEWROUTE,
     LinkState,
     Netlink,
-    address_generation,
     address_message,
     attribute,
     is_local,
@@ -69,7 +68,6 @@ class KernelSide:
         self.mtu = mtu
         self.queue = queue
         self._found: LinkState | None = None
-        self._generation = 0
         self._undo: list[tuple[int, bytes]] = []
 
     def __enter__(self) -> "KernelSide":
@@ -89,7 +87,6 @@ class KernelSide:
             with Netlink() as netlink:
                 found = link_state(netlink, self.name)
                 self._found = found
-                self._generation = address_generation(self.name)
                 self._quiet(netlink, found.index)
                 self._set_link(netlink, found)
                 for address in self.addresses:
@@ -160,8 +157,8 @@ class KernelSide:
             if self.mtu and self.mtu != found.mtu:
                 body += attribute(IFLA_MTU, struct.pack("=I", found.mtu))
             _try(netlink, RTM_NEWLINK, body)
-            if self._generation != ADDR_GEN_MODE_NONE:
-                body = link_message(found.index) + no_address_generation(self._generation)
+            if found.generation != ADDR_GEN_MODE_NONE:
+                body = link_message(found.index) + no_address_generation(found.generation)
                 _try(netlink, RTM_NEWLINK, body)
 
 

@@ -1,7 +1,6 @@
 """Asking the kernel over rtnetlink (RFC 3549): just what giving a device its addresses needs."""
 
 import errno
-import os
 import socket
 import struct
 from typing import Final
@@ -153,12 +152,16 @@ def _answer(kind: int, body: bytes, what: str) -> bytes:
 
 
 class LinkState:
-    """How a device stands: its index, its flags (IFF_UP ...) and its MTU."""
+    """How a device stands: its index, its flags (IFF_UP ...), its MTU.
 
-    def __init__(self, index: int, flags: int, mtu: int) -> None:
+    `generation` says how it makes its own IPv6 addresses (addr_gen_mode), 0 if unknown.
+    """
+
+    def __init__(self, index: int, flags: int, mtu: int, generation: int) -> None:
         self.index = index
         self.flags = flags
         self.mtu = mtu
+        self.generation = generation
 
 
 def link_state(netlink: Netlink, name: str) -> LinkState:
@@ -171,7 +174,11 @@ def link_state(netlink: Netlink, name: str) -> LinkState:
     _, _, index, flags, _ = _LINK.unpack_from(answer)
     found = attributes(answer[_LINK.size :])
     mtu = int.from_bytes(found.get(IFLA_MTU, b""), "little")
-    return LinkState(index, flags, mtu)
+    # Not from /proc: reading addr_gen_mode there tries for the lock of all devices again and again,
+    # which under a real-time priority keeps whoever holds it from ever letting go.
+    ip6 = attributes(attributes(found.get(IFLA_AF_SPEC, b"")).get(socket.AF_INET6, b""))
+    generation = int.from_bytes(ip6.get(IFLA_INET6_ADDR_GEN_MODE, b""), "little")
+    return LinkState(index, flags, mtu, generation)
 
 
 def is_local(netlink: Netlink, address: bytes) -> bool:
@@ -184,13 +191,3 @@ def is_local(netlink: Netlink, address: bytes) -> bool:
         return False
     kind: int = _ROUTE.unpack_from(answer)[7]
     return kind == RTN_LOCAL
-
-
-def address_generation(name: str) -> int:
-    """Return how a device makes its own IPv6 addresses (addr_gen_mode), 0 if unknown."""
-    path = os.path.join("/proc/sys/net/ipv6/conf", name, "addr_gen_mode")
-    try:
-        with open(path, "rb") as file:
-            return int(file.read())
-    except (OSError, ValueError):
-        return 0
