@@ -2,28 +2,36 @@
 
 import ast
 from pathlib import Path
+from types import ModuleType
+
+import pytest
 
 import lastack
+import lastack.observe
 
-STUB = Path(__file__).parents[1] / "src" / "lastack" / "__init__.pyi"
+PACKAGES = (lastack, lastack.observe)
+SOURCES = Path(__file__).parents[1] / "src"
 
 
-def test_every_public_name_can_be_had() -> None:
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
+def test_every_public_name_can_be_had(package: ModuleType) -> None:
     """At most thirty, each found where it is said to be."""
-    assert len(lastack.__all__) <= 30
-    for name in lastack.__all__:
-        assert getattr(lastack, name) is not None
-        assert name in dir(lastack)
+    assert len(package.__all__) <= 30
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+        assert name in dir(package)
 
 
-def test_type_checkers_know_the_same_names() -> None:
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
+def test_type_checkers_know_the_same_names(package: ModuleType) -> None:
     """`__init__.pyi` declares what `__getattr__` loads, from where it loads it."""
+    stub = SOURCES.joinpath(*package.__name__.split("."), "__init__.pyi")
     declared: dict[str, str] = {}
-    for node in ast.parse(STUB.read_text()).body:
+    for node in ast.parse(stub.read_text()).body:
         if isinstance(node, ast.ImportFrom) and node.module != "typing":
             declared[node.names[0].name] = str(node.module)
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             declared[node.target.id] = ""
-    assert sorted(declared) == sorted(lastack.__all__)
-    for name, home in lastack._HOMES.items():
+    assert sorted(declared) == sorted(package.__all__)
+    for name, home in package._HOMES.items():
         assert declared[name] == home

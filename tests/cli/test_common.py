@@ -5,7 +5,6 @@ import json
 import pytest
 
 from lastack.cli.common import (
-    connection_record,
     json_line,
     language_of,
     parse_link,
@@ -14,6 +13,7 @@ from lastack.cli.common import (
     parse_size,
     parse_time,
 )
+from lastack.cli.records import connection_record
 from lastack.tcp.events import Advice
 from lastack.tcp.info import ConnectionInfo
 from lastack.tcp.states import State

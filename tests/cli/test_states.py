@@ -163,6 +163,20 @@ def test_states_start_without_loading_the_machine() -> None:
     assert done.stderr.strip() == "[]"
 
 
+def test_a_capture_is_read_without_what_draws_and_what_writes_data() -> None:
+    """What stands before the first packet is waited for: the rest is loaded when it is needed."""
+    code = (
+        "import sys, lastack.cli.read\n"
+        "print([n for n in ('rich', 'json', 'fractions', 'gzip', 'asyncio', 'lastack.tcp.info', "
+        "'lastack.observe.second', 'lastack.observe.streams', 'multiprocessing') "
+        "if n in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
 def test_every_command_in_the_list_can_be_loaded_and_explains_itself() -> None:
     """What `--help` names is there."""
     group = LazyGroup(name="lastack")

@@ -10,8 +10,9 @@ from lastack.observe.core.frames import Skipped
 from lastack.observe.core.groups import KINDS, Group
 from lastack.observe.core.verdicts import Also
 from lastack.observe.core.violations import Rule
-from lastack.view.capture_words import EVIDENCE, STREAM, WORDS
+from lastack.view.capture_words import EVIDENCE, WORDS
 from lastack.view.captures import group_line
+from lastack.view.stream_words import STREAM
 from lastack.view.verdict_words import (
     GROUPS,
     REMARKS,

@@ -1,24 +1,19 @@
-"""What the commands share: words on the command line, JSON lines, language, colour.
+"""What the commands share: words on the command line, JSON lines, language.
 
 A probability is `0.05` or `5%`; a time is `20ms`, `1.5s`, `2min` (a bare number is seconds); a rate
 is `10mbit` (a bare number is bits per second); a size is `4k`, `1MiB` (`k` alone is 1024).
 """
 
-import json
 import os
 import re
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
 from enum import Enum
-from fractions import Fraction
-from typing import IO, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
-from rich.console import Console, RenderableType
 
-from lastack.tcp.info import ConnectionInfo
 from lastack.tcp.states import State, linux_name, state_named
 from lastack.units import MINUTE, MS, NS, SECOND, US
 
@@ -41,6 +36,8 @@ _QUANTITY: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([a-zµ]*)\s
 
 def _quantity(text: str, units: Mapping[str, int], what: str, example: str) -> int:
     """Return a number with its unit in whole smallest units, computed exactly and rounded once."""
+    from fractions import Fraction  # rarely needed
+
     found = _QUANTITY.fullmatch(text)
     unit = found[2].lower() if found else ""
     if found is None or unit not in units:
@@ -252,6 +249,8 @@ def _plain(value: object) -> object:
 
 def json_line(kind: str, **values: object) -> str:
     """Return one line of JSON: `{"schema": 1, "type": kind, ...}`, without the newline."""
+    import json  # not all commands have data to print
+
     record: dict[str, object] = {"schema": SCHEMA, "type": kind}
     record.update((name, _plain(value)) for name, value in values.items())
     return json.dumps(record, ensure_ascii=False, separators=(", ", ": "))
@@ -260,34 +259,3 @@ def json_line(kind: str, **values: object) -> str:
 def print_json(kind: str, **values: object) -> None:
     """Print one line of JSON on stdout."""
     click.echo(json_line(kind, **values))
-
-
-def connection_record(info: ConnectionInfo) -> dict[str, object]:
-    """Return a ConnectionInfo for JSON: its fields, with `_ns` behind those that are times."""
-    times = {
-        "time", "srtt", "rttvar", "rto", "timers", "min_rtt", "receive_rtt", "timeout_time",
-        "delayed_ack_timeout",
-        "since_data_sent", "since_data_received", "since_ack_received", "busy_time",
-        "limited_by_peer", "limited_by_buffer",
-    }  # fmt: skip
-    names = [field.name for field in fields(info)]
-    return {f"{n}_ns" if n in times else n: getattr(info, n) for n in names}
-
-
-def show(out: Console, *renderables: RenderableType) -> None:
-    """Print; to a file without the blanks that pad lines for the eye alone."""
-    if out.is_terminal:
-        out.print(*renderables)
-        return
-    with out.capture() as captured:
-        out.print(*renderables)
-    for line in captured.get().splitlines():
-        click.echo(line.rstrip())
-
-
-def console(file: IO[str] | None = None, width: int | None = None) -> Console:
-    """Return a console: colour only on a terminal and without NO_COLOR, 100 columns elsewhere."""
-    found = Console(file=file, highlight=False, emoji=False, soft_wrap=False)
-    if width is not None or not found.is_terminal:
-        found.width = width or 100
-    return found

@@ -15,14 +15,13 @@ from lastack.cli.common import (
     RATE,
     TIME,
     Parsed,
-    console,
     json_option,
     lang_option,
     preset_option,
     print_json,
     seed_option,
-    show,
 )
+from lastack.cli.screen import console, show
 from lastack.sim.compete import Entrant, Path, Result
 from lastack.sim.compete import compete as run_competition
 from lastack.tcp.config import Config

@@ -12,8 +12,6 @@ from lastack.cli.common import (
     SIZE,
     TIME,
     ascii_option,
-    connection_record,
-    console,
     json_option,
     lang_option,
     names_option,
@@ -21,9 +19,10 @@ from lastack.cli.common import (
     print_json,
     record_option,
     seed_option,
-    show,
 )
+from lastack.cli.records import connection_record
 from lastack.cli.rehearsal import Play, Rehearsal
+from lastack.cli.screen import console, show
 from lastack.tcp.config import preset as preset_named
 from lastack.tcp.events import Advised
 from lastack.tcp.states import CLOSED, LISTEN

@@ -11,25 +11,20 @@ from lastack.cli.common import (
     STATE,
     Parsed,
     ascii_option,
-    console,
     json_option,
     lang_option,
     names_option,
-    show,
 )
 from lastack.cli.main import FAILED
 from lastack.cli.read_live import Listening, live_options
-from lastack.cli.read_one import OneOptions, complained, show_ladder, show_why
-from lastack.cli.read_stream import write_stream
+from lastack.cli.read_look import OneOptions, complained
 from lastack.cli.reading_bar import reading_bar
-from lastack.observe.captures import Capture, captures_in
+from lastack.observe.captures import SIDES, Capture, captures_in
 from lastack.observe.many import Processes, Question, Workers, cores, summaries
 from lastack.observe.reading import MOST_OPEN
-from lastack.observe.streams import SIDES
 from lastack.observe.summary import SORTS, Summary, Wanted, plain_word, verdict_names
 from lastack.tcp.states import State
 from lastack.view.capture_words import WORDS
-from lastack.view.captures import connections_table, in_ascii, summary_lines
 from lastack.view.verdict_words import VERDICTS
 
 FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
@@ -158,8 +153,12 @@ def read(
     if output and not stream:
         raise click.UsageError("--output goes with --stream")
     if stream:
+        from lastack.cli.read_stream import write_stream
+
         return max(code, write_stream(found[0], stream, side, output, most_open, lang))
     if connection or why:
+        from lastack.cli.read_one import show_ladder, show_why
+
         shown = show_ladder if connection else show_why
         problem = shown(found[0], connection or why or 0, most_open, look)
         return max(code, complained(problem, found[0].name, lang))
@@ -253,6 +252,10 @@ def _print_summaries(
 
 
 def _print_summary(summary: Summary, look: OneOptions) -> None:
+    # Loaded here, for nothing of it is needed while the captures are read.
+    from lastack.cli.screen import console, show
+    from lastack.view.captures import connections_table, in_ascii, summary_lines
+
     out = console()
     for line in summary_lines(summary, look.lang):
         show(out, in_ascii(line) if look.ascii_only else line)

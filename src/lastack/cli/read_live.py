@@ -1,7 +1,6 @@
 """`lastack read -i IFACE`: what listening needs on the command line, and how it begins and ends."""
 
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,15 +8,11 @@ from functools import wraps
 from typing import Any, Final
 
 import click
-from rich.console import Console
-from rich.live import Live as Screen
 
 from lastack.cli.common import SIZE, TIME, print_json
 from lastack.observe.captures import Capture
-from lastack.observe.sources import Notice
 from lastack.units import SECOND
 from lastack.view.capture_words import LIVE
-from lastack.view.captures import octets
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _TWICE: Final = SECOND
@@ -83,27 +78,6 @@ def _until_a_signal(end: Callable[[], None]) -> Iterator[None]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
-
-
-@contextmanager
-def listening_line(live: Capture, screen: Console, lang: str) -> Iterator[Notice]:
-    """Yield what is told of the octets heard; one line on the screen says how many."""
-    from lastack.observe.live import Live
-
-    assert isinstance(live, Live)
-    interface = live.interface
-
-    def line() -> str:
-        return LIVE[lang]["line"].format(
-            name=live.name,
-            packets=f"{interface.packets:,}",
-            octets=octets(interface.octets),
-            dropped=f"{interface.dropped:,}",
-        )
-
-    beside_data = sys.stdout.isatty()
-    with Screen(line(), console=screen, transient=True, redirect_stdout=beside_data) as shown:
-        yield lambda _: shown.update(line())
 
 
 def live_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,35 +1,20 @@
 """`lastack read --connection N` and `--why N`: one connection, looked at closely."""
 
-from pathlib import Path
-
 import click
 
-from lastack.cli.common import console, show
-from lastack.cli.main import FAILED
+from lastack.cli.read_look import OneOptions
 from lastack.cli.reading_bar import reading_bar
+from lastack.cli.screen import console, show
 from lastack.observe.captures import Capture
 from lastack.observe.connection import connection_of
 from lastack.observe.core.flow import Flow
 from lastack.observe.second import Corrections, Sought, seek, segments
-from lastack.view.capture_words import EVIDENCE, WORDS
+from lastack.view.capture_words import EVIDENCE
 from lastack.view.captures import in_ascii
+from lastack.view.flow_ladder import captured_ladder, head_lines, ladder_page, why_lines
+from lastack.view.ladder_svg import ladder_svg
 
 _MOST_SHOWN = 120
-
-
-class OneOptions:
-    """How one connection is to be shown."""
-
-    def __init__(
-        self, svg: Path | None, html: Path | None, show_all: bool, ascii_only: bool,
-        names: str, lang: str,
-    ) -> None:  # fmt: skip
-        self.svg = svg
-        self.html = html
-        self.show_all = show_all
-        self.ascii_only = ascii_only
-        self.names = names
-        self.lang = lang
 
 
 def find(capture: Capture, number: int, most_open: int, lang: str) -> tuple[Flow, Sought]:
@@ -44,10 +29,6 @@ def find(capture: Capture, number: int, most_open: int, lang: str) -> tuple[Flow
 
 def show_ladder(capture: Capture, number: int, most_open: int, how: OneOptions) -> str:
     """Print the ladder of a connection; return what is wrong with the capture."""
-    # Loaded here, for a summary draws nothing.
-    from lastack.view.flow_ladder import captured_ladder, head_lines, ladder_page
-    from lastack.view.ladder_svg import ladder_svg
-
     if not capture.again:
         raise click.UsageError(EVIDENCE[how.lang]["once"])
     flow, sought = find(capture, number, most_open, how.lang)
@@ -74,8 +55,6 @@ def show_ladder(capture: Capture, number: int, most_open: int, how: OneOptions) 
 
 def show_why(capture: Capture, number: int, most_open: int, how: OneOptions) -> str:
     """Print every change of state of a connection; return what is wrong with the capture."""
-    from lastack.view.flow_ladder import head_lines, why_lines
-
     flow, sought = find(capture, number, most_open, how.lang)
     one = connection_of(flow, capture.name, steps=True)
     out = console()
@@ -83,12 +62,3 @@ def show_why(capture: Capture, number: int, most_open: int, how: OneOptions) -> 
     for line in (*head_lines(one, how.lang), *whys):
         show(out, in_ascii(line) if how.ascii_only else line)
     return str(sought.problem or "")
-
-
-def complained(problem: str, capture: str, lang: str) -> int:
-    """Say on stderr what is wrong with a capture; return the exit code for it."""
-    if not problem:
-        return 0
-    words = WORDS[lang]["problem"].format(problem=problem)
-    click.echo(f"lastack: {capture}: {words}", err=True)
-    return FAILED

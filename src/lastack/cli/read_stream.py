@@ -9,10 +9,12 @@ from typing import BinaryIO
 import click
 
 from lastack.cli.main import FAILED
-from lastack.cli.read_one import complained, find
+from lastack.cli.read_look import complained
+from lastack.cli.read_one import find
 from lastack.observe.captures import Capture
 from lastack.observe.streams import What, streams_of
-from lastack.view.capture_words import EVIDENCE, STREAM
+from lastack.view.capture_words import EVIDENCE
+from lastack.view.stream_words import STREAM
 
 
 def write_stream(

@@ -5,10 +5,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
-
-from lastack.cli.read_live import listening_line
 from lastack.observe.captures import Capture
 from lastack.observe.sources import Notice
 
@@ -20,13 +16,20 @@ _LONG: Final = 32 << 20
 def reading_bar(captures: Sequence[Capture], lang: str, passes: int = 1) -> Iterator[Notice | None]:
     """Yield what is to be told of the octets read, None where no bar is drawn."""
     total = sum(capture.size for capture in captures) * passes
+    live = not captures[0].files
+    if not sys.stderr.isatty() or not (live or total >= _LONG):
+        yield None
+        return
+    # Loaded here, for without a bar there is nothing to draw while reading.
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+
     screen = Console(stderr=True)
-    if screen.is_terminal and not captures[0].files:
+    if live:
+        from lastack.cli.listening_line import listening_line
+
         with listening_line(captures[0], screen, lang) as notice:
             yield notice
-        return
-    if not screen.is_terminal or total < _LONG:
-        yield None
         return
     columns = (BarColumn(None), DownloadColumn(), TimeRemainingColumn())
     bar = Progress(*columns, console=screen, transient=True, redirect_stdout=sys.stdout.isatty())

@@ -11,7 +11,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from lastack.cli.common import console, print_json, spelled
+from lastack.cli.common import print_json, spelled
+from lastack.cli.screen import console
 from lastack.services.http import Exchange
 from lastack.stack.stack import Stack
 from lastack.tcp.connection import Connection

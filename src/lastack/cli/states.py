@@ -13,14 +13,13 @@ from rich.text import Text
 from lastack.cli.common import (
     STATE,
     ascii_option,
-    console,
     json_option,
     lang_option,
     names_option,
     print_json,
-    show,
     spelled,
 )
+from lastack.cli.screen import console, show
 from lastack.tcp.states import ROWS, Row, State
 from lastack.view.machine import machine_text
 from lastack.view.machine_svg import machine_svg

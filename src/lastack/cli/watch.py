@@ -14,16 +14,15 @@ from lastack.cli.common import (
     TIME,
     Parsed,
     ascii_option,
-    connection_record,
-    console,
     ended_by_signals,
     json_option,
     lang_option,
     names_option,
     print_json,
-    show,
     spelled,
 )
+from lastack.cli.records import connection_record
+from lastack.cli.screen import console, show
 from lastack.observe.core.diag import KernelSocket
 from lastack.observe.kernel_info import connection_info, text_of
 from lastack.observe.sockets import destroy

@@ -8,7 +8,6 @@ from lastack.cli.common import (
     STATE,
     TIME,
     ascii_option,
-    console,
     ended_by_signals,
     json_option,
     lang_option,
@@ -16,6 +15,7 @@ from lastack.cli.common import (
     print_json,
     spelled,
 )
+from lastack.cli.screen import console
 from lastack.observe.findings import Finding, finding_of
 from lastack.observe.watching import Watching
 from lastack.tcp.states import State

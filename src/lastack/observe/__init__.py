@@ -1,12 +1,30 @@
-"""Captures and kernels: what others' connections do, in the same terms as our own."""
+"""Captures and kernels: what others' connections do, in the same terms as our own.
 
-from lastack.observe.connection import Connection, Side, Transition, connection_of
-from lastack.observe.core.flow import Flow
-from lastack.observe.core.groups import Group, Groups
-from lastack.observe.core.verdicts import Handshake, Teardown, Verdict, verdict_on
-from lastack.observe.info import connection_info
-from lastack.observe.reading import Observer, read
-from lastack.observe.streams import Piece, What, stream
+The names are found here and loaded when first used.
+"""
+
+from importlib import import_module
+from typing import Final
+
+_HOMES: Final[dict[str, str]] = {
+    "Connection": "lastack.observe.connection",
+    "Flow": "lastack.observe.core.flow",
+    "Group": "lastack.observe.core.groups",
+    "Groups": "lastack.observe.core.groups",
+    "Handshake": "lastack.observe.core.verdicts",
+    "Observer": "lastack.observe.reading",
+    "Piece": "lastack.observe.streams",
+    "Side": "lastack.observe.connection",
+    "Teardown": "lastack.observe.core.verdicts",
+    "Transition": "lastack.observe.connection",
+    "Verdict": "lastack.observe.core.verdicts",
+    "What": "lastack.observe.streams",
+    "connection_info": "lastack.observe.info",
+    "connection_of": "lastack.observe.connection",
+    "read": "lastack.observe.reading",
+    "stream": "lastack.observe.streams",
+    "verdict_on": "lastack.observe.core.verdicts",
+}
 
 __all__ = [
     "Connection",
@@ -27,3 +45,16 @@ __all__ = [
     "stream",
     "verdict_on",
 ]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'lastack.observe' has no attribute {name!r}")
+    found: object = getattr(import_module(home), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -13,6 +13,8 @@ from lastack.observe.sources import Notice, in_order, open_capture
 from lastack.wire.batches import BatchReader
 from lastack.wire.capture import CaptureError
 
+SIDES: Final = ("a", "b", "both")
+"""Whose stream of a connection can be asked for."""
 _MAGICS: Final = frozenset(
     bytes.fromhex(text) for text in ("0a0d0d0a", "a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1")
 )

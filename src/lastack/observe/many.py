@@ -3,6 +3,7 @@
 Work and its results are plain values: processes here or on other machines may do it.
 """
 
+import gc
 import os
 import sys
 import threading
@@ -66,6 +67,8 @@ class Processes(Workers):
         from multiprocessing import get_context
 
         alone = sys.platform == "linux" and threading.active_count() == 1
+        if alone:
+            gc.freeze()  # what is here stays: no collector walks over it, here or in a copy
         return ProcessPoolExecutor(min(self.count, most), get_context("fork" if alone else "spawn"))
 
 

@@ -1,11 +1,9 @@
 """Where captures come from: files, plain or compressed, pipes, standard input, rotated series."""
 
 import errno
-import gzip
 import os
 import re
 import sys
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, Final, cast
 
@@ -32,6 +30,9 @@ def open_capture(path: str | os.PathLike[str], notice: Notice | None = None) -> 
     raw = sys.stdin.buffer if str(path) == "-" else open_place(str(path))
     peeked = _Peeked(raw, notice)
     if peeked.start[:2] == _GZIP:
+        import gzip
+        import zlib
+
         unpacked = gzip.GzipFile(fileobj=cast(BinaryIO, peeked))
         return cast(BinaryIO, _Unpacked(peeked, unpacked.read1, (EOFError, zlib.error, OSError)))
     if peeked.start == _ZSTD:

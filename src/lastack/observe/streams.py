@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from lastack.observe.captures import Capture
+from lastack.observe.captures import SIDES, Capture
 from lastack.observe.core.analysis import Remark
 from lastack.observe.core.ends import UNKNOWN, End, Evidence
 from lastack.observe.core.flow import Flow
@@ -26,7 +26,6 @@ from lastack.observe.second import Corrections, Seen, Sought, seek, segments
 from lastack.tcp.states import Cause
 from lastack.wire.segment import ACK, RST, SYN
 
-SIDES: Final = ("a", "b", "both")
 MOST_HELD: Final = 64 << 20
 """Octets that are held behind a gap at most, for what may still fill it."""
 WORTH_WAITING: Final = 1 << 20
