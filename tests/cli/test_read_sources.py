@@ -14,6 +14,7 @@ from threading import Thread
 import pytest
 from tests.observe.worlds import chance_world
 
+from lastack.observe.captures import captures_in
 from lastack.observe.many import WORTH_SHARING
 from lastack.sim.talk import Conversation
 from lastack.units import SECOND
@@ -112,6 +113,30 @@ def test_the_files_of_a_rotated_series_are_one_capture(tmp_path: Path) -> None:
     assert printed(str(tmp_path)) == wanted
 
 
+def test_a_file_without_a_packet_belongs_to_the_series_of_its_name(tmp_path: Path) -> None:
+    """The last one, begun and not yet written to; in a ring the oldest may stand behind it."""
+    header = io.BytesIO()
+    CaptureWriter(header).flush()
+    records = sorted(read_capture(io.BytesIO(capture_of(1))), key=lambda one: one.time_ns)
+    half = len(records) // 2
+    for name, part in (("trace1", records[:half]), ("trace2", records[half:])):
+        with (tmp_path / name).open("wb") as file:
+            writer = CaptureWriter(file)
+            for one in part:
+                writer.write(one.data, one.time_ns)
+            writer.flush()
+    wanted = printed(str(tmp_path))
+    assert "1 connection," in wanted
+    empty = tmp_path / "trace3"
+    empty.write_bytes(header.getvalue())
+    assert printed(str(tmp_path)) == wanted
+    (tmp_path / "trace4").write_bytes((tmp_path / "trace1").read_bytes())
+    captures, _ = captures_in([str(tmp_path)])
+    assert [len(one.files) for one in captures] == [3, 1]
+    empty.rename(tmp_path / "other")
+    assert len(captures_in([str(tmp_path)])[0]) == 3
+
+
 def test_a_capture_shared_out_over_two_processes_prints_what_one_does(tmp_path: Path) -> None:
     """From WORTH_SHARING on."""
     path = tmp_path / "big.pcap"
@@ -155,3 +180,16 @@ def test_a_bar_is_drawn_on_a_terminal_alone_and_stays_out_of_the_data(
     assert b"MB" in bar
     path.write_bytes(capture_of(2))
     assert on_a_terminal(str(path), *form)[1] == b""
+
+
+@pytest.mark.parametrize("form", [[], ["--json"], ["--csv"]], ids=" ".join)
+def test_the_bar_advances_by_captures_where_processes_read_them(
+    tmp_path: Path, form: list[str]
+) -> None:
+    """Long ones and short ones; the data is that of one process."""
+    for place in range(3):
+        (tmp_path / f"{'xyz'[place]}.pcap").write_bytes(capture_of(1, BAR_FROM // 2))
+    wanted = printed(str(tmp_path), *form, "--jobs", "1")
+    out, bar = on_a_terminal(str(tmp_path), *form, "--jobs", "2")
+    assert out.decode() == wanted
+    assert b"MB" in bar

@@ -2,7 +2,7 @@
 
 import gzip
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from lastack.units import SECOND
 from lastack.wire.capture import CaptureWriter
 
 fsspec = pytest.importorskip("fsspec")
+MemoryFileSystem = pytest.importorskip("fsspec.implementations.memory").MemoryFileSystem
 
 
 def capture_of(seeds: range) -> bytes:
@@ -82,6 +83,73 @@ def test_a_url_that_cannot_be_opened_is_an_error_of_the_system() -> None:
         list(read("nosuch://captures/x"))
 
 
+class LibraryError(Exception):
+    """What a library for some storage raises: no OSError."""
+
+
+class Failing(MemoryFileSystem):  # type: ignore[misc]
+    """A storage whose files fail at octet `fails_at`, and which has nothing to say of `closed`."""
+
+    protocol = "failing"
+    fails_at = 0
+
+    def open(self, path: str, mode: str = "rb", **_: object) -> "FailingFile":
+        return FailingFile(self.store[path].getvalue(), self.fails_at)
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return str(MemoryFileSystem._strip_protocol(path.replace("failing://", "memory://")))
+
+    def isdir(self, path: str) -> bool:
+        if "closed" in path:
+            raise LibraryError("no credentials")
+        return bool(super().isdir(path))
+
+
+class FailingFile(io.BytesIO):
+    def __init__(self, data: bytes, fails_at: int) -> None:
+        super().__init__(data)
+        self._fails_at = fails_at
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self.tell() >= self._fails_at:
+            raise LibraryError("the token has expired")
+        left = self._fails_at - self.tell()
+        return super().read(left if size is None or size < 0 else min(size, left))
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize("form", [[], ["--json"], ["--csv"], ["--parquet"]], ids=" ".join)
+def test_a_library_that_fails_on_the_way_is_as_a_damaged_file(
+    pack: Callable[[bytes], bytes], form: list[str], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """What was read before counts; one line names the URL. A compressed one, and all forms."""
+    fsspec.register_implementation("failing", Failing, clobber=True)
+    data = capture_of(range(4))
+    with fsspec.open("memory://tokens/x", "wb") as file:
+        file.write(pack(data))
+    url = "failing://tokens/x"
+    if form == ["--parquet"]:
+        pytest.importorskip("pyarrow", reason="the extra `read` is not installed")
+        form = [*form, str(tmp_path)]
+    for part in (0.0, 0.6):
+        Failing.fails_at = int(len(pack(data)) * part)
+        assert read_command.main([url, *form], standalone_mode=False) == 1
+        said = capsys.readouterr()
+        assert said.err.count("\n") == 1 and said.err.startswith(f"lastack: {url}: ")
+        assert "the token has expired" in said.err
+        if part and not form:
+            assert "2 connections" in said.out or "3 connections" in said.out
+
+
+def test_a_library_that_fails_before_is_an_error_of_the_system() -> None:
+    """One that names the URL."""
+    fsspec.register_implementation("failing", Failing, clobber=True)
+    with pytest.raises(LastackError, match="failing://closed/x: no credentials"):
+        captures_in(["failing://closed/x"])
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
     """The address of a scheduler on loopback with two workers, each a process."""
@@ -107,6 +175,35 @@ def test_a_cluster_gives_what_one_process_does(cluster: str, folder: Path) -> No
         for name in (str(folder / "x.pcap"), f"file://{folder}/x.pcap"):
             (one,) = summaries([Capture(name, (name,))], question, workers)
             assert told(one) == told(ours[0])
+
+
+@pytest.mark.parametrize("form", [["--json"], ["--json", "--packets"], ["--csv"]], ids=" ".join)
+def test_lines_from_a_cluster_and_from_processes_are_those_of_one_process(
+    cluster: str, folder: Path, capsys: pytest.CaptureFixture[str], form: list[str]
+) -> None:
+    """Octet by octet, in the order of the captures; of one capture, too, and of a selection."""
+    for words in ([str(folder)], [str(folder / "x.pcap")], [str(folder), "--verdict", "complete"]):
+        pages = []
+        for who in (["--jobs", "1"], ["--jobs", "2"], ["--dask", cluster]):
+            read_command.main([*words, *form, *who], standalone_mode=False)
+            pages.append(capsys.readouterr())
+        assert pages[0] == pages[1] == pages[2]
+        assert pages[0].out.count("\n") > 4
+        assert ("z.pcap: " in pages[0].err) == (words[0] == str(folder))
+
+
+def test_no_more_captures_are_begun_than_may_wait(cluster: str) -> None:
+    """And whoever watches hears of each that is done before its turn has come."""
+    from lastack.observe.cluster import Cluster
+
+    heard: list[int] = []
+    taken: list[int] = []
+    with Cluster(cluster) as workers:
+        for result in workers.each(abs, [-4, -3, -2, -1, 0], heard.append, most=2):
+            assert len(heard) <= len(taken) + 2
+            taken.append(result)
+            assert set(taken) <= {4 - place for place in heard}
+    assert taken == [4, 3, 2, 1, 0] and sorted(heard) == [0, 1, 2, 3, 4]
 
 
 def test_a_cluster_that_is_not_there_is_an_error_of_the_system() -> None:

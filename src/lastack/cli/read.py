@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from ipaddress import ip_network
-from itertools import chain
 from pathlib import Path
 
 import click
@@ -18,13 +17,13 @@ from lastack.cli.common import (
 from lastack.cli.main import FAILED
 from lastack.cli.read_live import Listening, live_options
 from lastack.cli.read_look import OneOptions, complained
-from lastack.cli.reading_bar import reading_bar
+from lastack.cli.reading_bar import Bar, reading_bar
 from lastack.observe.captures import SIDES, Capture, captures_in
 from lastack.observe.many import Processes, Question, Workers, cores, summaries
 from lastack.observe.reading import MOST_OPEN
 from lastack.observe.summary import SORTS, Summary, Wanted, plain_word, verdict_names
 from lastack.tcp.states import State
-from lastack.view.capture_words import WORDS
+from lastack.view.capture_words import EVIDENCE, WORDS
 from lastack.view.verdict_words import VERDICTS
 
 FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
@@ -162,8 +161,8 @@ def read(
         shown = show_ladder if connection else show_why
         problem = shown(found[0], connection or why or 0, most_open, look)
         return max(code, complained(problem, found[0].name, lang))
-    if dask and (as_json or as_csv):
-        raise click.UsageError("--dask goes with the summary and --parquet, not --json and --csv")
+    if packets and as_json and not all(capture.again for capture in found):
+        raise click.UsageError(EVIDENCE[lang]["once"])
     workers = _workers(found, jobs, dask)
     if as_json or as_csv or parquet:
         form = "json" if as_json else "csv" if as_csv else f"parquet {parquet}"
@@ -216,22 +215,16 @@ def _as_data(
     lang: str,
 ) -> int:
     # Loaded here, for a summary needs nothing of it.
-    from lastack.cli.read_data import Found, print_as_csv, print_as_json, write_as_parquet
+    from lastack.cli.read_data import print_as_text, write_as_parquet
 
     code = 0
     kind, _, folder = form.partition(" ")
     with reading_bar(captures, lang, 2 if packets else 1) as notice:
         if kind == "parquet":
-            problems = list(write_as_parquet(captures, question, folder, workers, notice))
-            for capture, problem in zip(captures, problems):
-                code = max(code, complained(problem, capture.name, lang))
-            return code
-        for place, capture in enumerate(captures):
-            found = Found(capture, question)
-            if kind == "csv":
-                problem = print_as_csv(found, place == 0, notice)
-            else:
-                problem = print_as_json(found, packets, lang, notice)
+            problems = write_as_parquet(captures, question, folder, workers, notice)
+        else:
+            problems = print_as_text(captures, question, kind, packets, workers, notice)
+        for problem, capture in zip(problems, captures):
             code = max(code, complained(problem, capture.name, lang))
     return code
 
@@ -241,13 +234,13 @@ def _print_summaries(
 ) -> int:
     code = 0
     with reading_bar(captures, look.lang) as notice:
-        found = summaries(captures, question, workers, notice)
-        first = next(found)
-    for summary in chain((first,), found):
-        if len(captures) > 1:
-            click.echo(f"\n{summary.capture}" if summary is not first else summary.capture)
-        _print_summary(summary, look)
-        code = max(code, complained(summary.problem, summary.capture, look.lang))
+        for place, summary in enumerate(summaries(captures, question, workers, notice)):
+            if isinstance(notice, Bar):
+                notice.hide()
+            if len(captures) > 1:
+                click.echo(f"\n{summary.capture}" if place else summary.capture)
+            _print_summary(summary, look)
+            code = max(code, complained(summary.problem, summary.capture, look.lang))
     return code
 
 

@@ -1,17 +1,19 @@
 """`lastack read --json`, `--csv` and `--parquet`: connections, transitions and packets as data."""
 
 import csv
-import sys
+import gzip
 from collections.abc import Iterator, Sequence
+from io import BytesIO
+from typing import Final, Protocol, TypedDict
 
 import click
 
-from lastack.cli.common import print_json
+from lastack.cli.common import json_line
 from lastack.observe.captures import Capture
 from lastack.observe.connection import Connection, connection_of
 from lastack.observe.core.verdicts import verdict_on
 from lastack.observe.core.violations import Violation
-from lastack.observe.many import Question, Workers
+from lastack.observe.many import Question, Workers, done_notice
 from lastack.observe.parquet import write_parquet
 from lastack.observe.reading import Observer
 from lastack.observe.second import Corrections, segments
@@ -27,8 +29,20 @@ from lastack.observe.tables import (
     transition_rows,
     violation_row,
 )
-from lastack.view.capture_words import EVIDENCE
 from lastack.wire.capture import CaptureError
+
+AHEAD: Final = 2
+"""Captures for each worker whose text may be under way or wait for its turn."""
+_PIECE: Final = 1 << 16
+
+
+class _Text(TypedDict):
+    encoding: str
+    errors: str
+    newline: str
+
+
+_TEXT: Final[_Text] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": "\n"}
 
 
 class Found:
@@ -69,40 +83,102 @@ class Found:
         )
 
 
-def print_as_json(found: Found, packets: bool, lang: str, notice: Notice | None) -> str:
-    """Print a line a connection and a transition, a broken rule, a group, then the summary.
+class Out(Protocol):
+    """What text is written to."""
 
-    With `packets` there is one a segment before the summary. Returns what is wrong with the
-    capture.
+    def write(self, text: str, /) -> object:
+        """Write it."""
+
+
+class _Stdout:
+    """Standard output, where every line is to be seen at once."""
+
+    def write(self, text: str, /) -> None:
+        """Write it."""
+        click.echo(text, nl=False)
+
+
+_Asked = tuple[Capture, Question, str, bool, bool]
+"""A capture, what is asked, `json` or `csv`, whether with packets, whether it is the first."""
+
+
+def print_as_text(
+    captures: Sequence[Capture],
+    question: Question,
+    kind: str,
+    packets: bool,
+    workers: Workers,
+    notice: Notice | None,
+) -> Iterator[str]:
+    """Print each capture as `json` or `csv`, in order; return what is wrong with each.
+
+    What others read comes from them whole and packed, of `AHEAD` captures for each of them at most.
     """
-    if packets and not found.capture.again:
-        raise click.UsageError(EVIDENCE[lang]["once"])
+    given = [(capture, question, kind, packets, n == 0) for n, capture in enumerate(captures)]
+    out = _Stdout()
+    if workers.only_here(len(given)):
+        for one in given:
+            yield _write(one, out, notice)
+        return
+    done = done_notice(captures, notice, 2 if packets else 1)
+    for packed, problem in workers.each(_packed, given, done, AHEAD * workers.count):
+        with gzip.open(BytesIO(packed), "rt", **_TEXT) as text:
+            while some := text.read(_PIECE):
+                out.write(some)
+        yield problem
+
+
+def _packed(asked: _Asked) -> tuple[bytes, str]:
+    """Return the text of one capture, packed, and what is wrong with the capture."""
+    packed = BytesIO()
+    with gzip.open(packed, "wt", compresslevel=1, **_TEXT) as text:
+        problem = _write(asked, text, None)
+    return packed.getvalue(), problem
+
+
+def _write(asked: _Asked, out: Out, notice: Notice | None) -> str:
+    """Write one capture; return what is wrong with it."""
+    capture, question, kind, packets, first = asked
+    found = Found(capture, question)
+    if kind == "csv":
+        _write_csv(found, first, out, notice)
+    else:
+        for name, record in _records(found, packets, notice):
+            out.write(json_line(name, **record) + "\n")
+    return found.problem
+
+
+def _records(
+    found: Found, packets: bool, notice: Notice | None
+) -> Iterator[tuple[str, dict[str, object]]]:
+    """Return one a connection and a transition, a broken rule, a group, then the summary.
+
+    With `packets` there is one a segment before the broken rules.
+    """
     for one in found.connections(True, notice):
-        print_json("connection", **connection_row(one), **extras(one))
+        yield "connection", {**connection_row(one), **extras(one)}
         for record in transition_rows(one):
-            print_json("transition", **record)
+            yield "transition", record
     if packets:
         most_open, wanted = found.question.most_open, bool(found.question.wanted)
         for seen in segments(found.capture, found.corrections, 0, most_open, notice):
             if not wanted or seen.connection in found.numbers:
-                print_json("packet", capture=found.capture.name, **packet_row(seen))
+                yield "packet", {"capture": found.capture.name, **packet_row(seen)}
     for rule in found.violations:
         if not found.question.wanted or rule.connection in found.numbers:
-            print_json("violation", **violation_row(found.capture.name, rule))
+            yield "violation", violation_row(found.capture.name, rule)
     for group in found.summary.found():
-        print_json("group", **group_row(found.capture.name, group))
-    print_json("summary", **summary_row(found.summary))
-    return found.problem
+        yield "group", group_row(found.capture.name, group)
+    yield "summary", summary_row(found.summary)
 
 
-def print_as_csv(found: Found, heading: bool, notice: Notice | None) -> str:
-    """Print a line a connection; return what is wrong with the capture."""
-    writer = csv.DictWriter(sys.stdout, CONNECTIONS, lineterminator="\n")
+def _write_csv(found: Found, heading: bool, out: Out, notice: Notice | None) -> None:
+    """Write a line a connection."""
+    writer = csv.DictWriter(out, CONNECTIONS, lineterminator="\n")
     if heading:
         writer.writeheader()
     for one in found.connections(False, notice):
         writer.writerow(connection_row(one))
-    return found.problem
 
 
 def write_as_parquet(
@@ -114,7 +190,8 @@ def write_as_parquet(
 ) -> Iterator[str]:
     """Write each capture into the folder; return what is wrong with each."""
     given = [(capture, question, folder, place) for place, capture in enumerate(captures)]
-    if workers.near and len(given) == 1:
-        yield write_parquet(given[0], notice)
+    if workers.only_here(len(given)):
+        for one in given:
+            yield write_parquet(one, notice)
     else:
-        yield from workers.each(write_parquet, given)
+        yield from workers.each(write_parquet, given, done_notice(captures, notice))

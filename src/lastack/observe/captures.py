@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,8 @@ _MAGICS: Final = frozenset(
 _NUMBER: Final = re.compile(r"\d+")
 _DATE: Final = 8
 """Digits from which on a number in a name is a date, which changes along with the other one."""
+_NO_PACKET: Final = -1
+"""Stands for the time of the first packet where there is a header and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def captures_in(paths: Iterable[str]) -> tuple[list[Capture], list[tuple[str, st
     With the latter stands why they could not be opened, "" for those that are something else.
 
     The files of a rotated series (their names differ in one number, their times follow one
-    another) are one capture.
+    another; one without a packet has no time) are one capture.
     """
     files: list[str] = []
     passed_over: list[tuple[str, str]] = []
@@ -69,7 +72,7 @@ def captures_in(paths: Iterable[str]) -> tuple[list[Capture], list[tuple[str, st
                 passed_over.append((file, error.strerror or str(error)))
     groups: list[list[str]] = []
     for file in files:
-        if groups and _follows(groups[-1][-1], file):
+        if groups and _follows(groups[-1], file):
             groups[-1].append(file)
         else:
             groups.append([file])
@@ -77,24 +80,26 @@ def captures_in(paths: Iterable[str]) -> tuple[list[Capture], list[tuple[str, st
 
 
 def _is_capture(path: str) -> bool:
-    file = open_capture(path)
     try:
-        return file.read(4) in _MAGICS
+        with closing(open_capture(path)) as file:
+            return file.read(4) in _MAGICS
     except CaptureError:
         return False
-    finally:
-        file.close()
 
 
-def _follows(before: str, after: str) -> bool:
-    """Return whether a file goes on where another one of the same series ends."""
-    one, other = Path(before), Path(after)
-    if "-" in (before, after) or one.parent != other.parent or one.name == other.name:
+def _follows(series: list[str], after: str) -> bool:
+    """Return whether a file goes on where a series ends."""
+    one, other = Path(series[-1]), Path(after)
+    if "-" in (series[-1], after) or one.parent != other.parent or one.name == other.name:
         return False
     if not _same_but_for_a_number(one.name, other.name):
         return False
-    times = [_first_time(path) for path in (before, after)]
-    return times[0] is not None and times[1] is not None and times[0] <= times[1]
+    times = (_first_time(path) for path in reversed(series))
+    before = next((time for time in times if time != _NO_PACKET), _NO_PACKET)
+    begun = _first_time(after)
+    if before is None or begun is None:
+        return False
+    return begun == _NO_PACKET or before <= begun
 
 
 def _same_but_for_a_number(one: str, other: str) -> bool:
@@ -107,13 +112,11 @@ def _same_but_for_a_number(one: str, other: str) -> bool:
 
 
 def _first_time(path: str) -> int | None:
+    """Return when a file's first packet was captured; None where it cannot be read so far."""
     try:
-        file = open_capture(path)
-        try:
+        with closing(open_capture(path)) as file:
             for batch in BatchReader(file).batches():
                 return int(batch.times[0])
-        finally:
-            file.close()
     except (OSError, CaptureError):
-        pass
-    return None
+        return None
+    return _NO_PACKET

@@ -8,9 +8,10 @@ import os
 import sys
 import threading
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
-from itertools import chain
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from itertools import chain, islice
 from typing import Final, TypeVar
 
 from lastack.observe.captures import Capture
@@ -42,13 +43,42 @@ class Workers(ABC):
     def executor(self, most: int) -> Executor:
         """Return what gives work to the others, `most` of them at the same time."""
 
-    def each(self, work: Callable[[_Given], _Result], given: Sequence[_Given]) -> Iterator[_Result]:
-        """Return what a function of a module makes of each, in order."""
-        if self.near and (self.count <= 1 or len(given) <= 1):
-            yield from map(work, given)
-            return
+    def only_here(self, count: int) -> bool:
+        """Return whether so many captures are all read by this process."""
+        return self.near and (self.count <= 1 or count <= 1)
+
+    def each(
+        self,
+        work: Callable[[_Given], _Result],
+        given: Sequence[_Given],
+        done: Callable[[int], None] | None = None,
+        most: int = 0,
+    ) -> Iterator[_Result]:
+        """Return what a function of a module makes of each, in order, done by the others.
+
+        `done` hears, in this thread, the place of each that is done. At most `most` are begun and
+        not yet taken, 0 for all.
+        """
+        waiting: deque[Future[_Result]] = deque()
+        places: dict[Future[_Result], int] = {}
+        left = enumerate(given)
         with self.executor(len(given)) as others:
-            yield from others.map(work, given)
+            try:
+                while True:
+                    for place, one in islice(left, (most or len(given)) - len(waiting)):
+                        waiting.append(others.submit(work, one))
+                        places[waiting[-1]] = place
+                    if not waiting:
+                        return
+                    while waiting[0] in places:
+                        for ended in wait(places, return_when=FIRST_COMPLETED).done:
+                            place = places.pop(ended)
+                            if done is not None:
+                                done(place)
+                    yield waiting.popleft().result()
+            finally:
+                for unwanted in waiting:
+                    unwanted.cancel()
 
 
 class Processes(Workers):
@@ -115,12 +145,21 @@ def summaries(
     """Return the summary of each capture, in order; the same whoever the workers are."""
     if len(captures) == 1:
         yield _shared(captures[0], question, workers, notice)
-    elif workers.near and workers.count <= 1:
+    elif workers.only_here(len(captures)):
         for capture in captures:
             yield summarize(capture, question, notice=notice)
     else:
         given = [(capture, question, 0, 1) for capture in captures]
-        yield from workers.each(_summarize, given)
+        yield from workers.each(_summarize, given, done_notice(captures, notice))
+
+
+def done_notice(
+    captures: Sequence[Capture], notice: Notice | None, passes: int = 1
+) -> Callable[[int], None] | None:
+    """Return what tells of a capture's octets when it hears that the capture has been read."""
+    if notice is None:
+        return None
+    return lambda place: notice(captures[place].size * passes)
 
 
 def _shared(

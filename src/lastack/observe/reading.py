@@ -10,7 +10,7 @@ been silent longest are given up early, marked `evicted`, and counted.
 import gc
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import BinaryIO, Final
 
 from lastack.observe.core.flow import Flow
@@ -150,13 +150,11 @@ def read_with(
     problem: CaptureError | None = None
     with _uncollected():
         for path in in_order(paths):
-            file = open_capture(path, notice)
             try:
-                yield from observe_file(observer, file)
+                with closing(open_capture(path, notice)) as file:
+                    yield from observe_file(observer, file)
             except CaptureError as error:
                 problem = problem or error
-            finally:
-                file.close()
         yield from observer.close()
     if problem is not None:
         raise problem

@@ -5,6 +5,7 @@ its changes turned out to be in the end, not from what was presumed at the time.
 """
 
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from lastack.observe.captures import Capture
@@ -132,14 +133,9 @@ def segments(
     observer = Observer(most_open, rows=Rows())
     observer.scanner.only = only
     for path in in_order(capture.files):
-        file = open_capture(path, notice)
-        try:
+        with suppress(CaptureError), closing(open_capture(path, notice)) as file:
             for batch in BatchReader(file).batches():
                 yield from _of_batch(observer, batch, corrections)
-        except CaptureError:
-            pass
-        finally:
-            file.close()
 
 
 def _of_batch(observer: Observer, batch: Batch, corrections: Corrections) -> Iterator[Seen]:
