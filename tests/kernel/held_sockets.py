@@ -24,14 +24,14 @@ sys.stdin.read()
 """It opens so many connections, one by one, and closes each first."""
 
 UNPRIVILEGED = """
-import os, sys
+import fractions, json, os, sys
 import lastack.cli.why, lastack.cli.watch
 b"".decode("ascii")
 from lastack.cli.main import main
 os.setgroups([]), os.setgid(65534), os.setuid(65534)
 main(sys.argv[1:])
 """
-"""The command, by nobody."""
+"""The command, by nobody; who may not read the interpreter's modules has them beforehand."""
 
 
 @contextmanager

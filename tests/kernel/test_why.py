@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -166,6 +167,11 @@ def test_why_time_wait_tells_when_the_ports_run_out(
             there.close()
         assert client.stdout is not None
         client.stdout.readline()
+        for _ in range(100):  # a FIN may still be on its way
+            rows = Path("/proc/thread-self/net/tcp").read_text().splitlines()[1:]
+            if sum(row.split()[3] == "06" for row in rows) == closed:
+                break
+            select.select([], [], [], 0.05)
         text = lastack("why", "TIME-WAIT", "--lang", "en", "--for", "0")
         [said] = objects("why", "TIME-WAIT", "--for", "0")
     assert f"{closed} in TIME-WAIT, {closed} of 50 ports ({closed / 50:.1%}) in use" in text
