@@ -172,6 +172,8 @@ def test_why_time_wait_tells_when_the_ports_run_out(
             if sum(row.split()[3] == "06" for row in rows) == closed:
                 break
             select.select([], [], [], 0.05)
+        else:
+            pytest.skip("on this busy machine the kernel did not come to hold them all")
         text = lastack("why", "TIME-WAIT", "--lang", "en", "--for", "0")
         [said] = objects("why", "TIME-WAIT", "--for", "0")
     text = " ".join(text.split())  # where a line breaks depends on how long ages are
