@@ -150,6 +150,17 @@ def test_why_syn_received_tells_what_becomes_of_a_full_backlog(
     assert words in text
 
 
+def in_time_wait(wanted: int) -> int:
+    """How many the kernel holds, once it is as many as wanted or half a second has passed."""
+    for _ in range(10):
+        rows = Path("/proc/thread-self/net/tcp").read_text().splitlines()[1:]
+        held = sum(row.split()[3] == "06" for row in rows)
+        if held == wanted:
+            break
+        select.select([], [], [], 0.05)
+    return held
+
+
 @pytest.mark.parametrize(("closed", "words"), [(40, "the ports run out in"), (50, "no port is")])
 def test_why_time_wait_tells_when_the_ports_run_out(
     namespace: Namespace, closed: int, words: str
@@ -157,27 +168,21 @@ def test_why_time_wait_tells_when_the_ports_run_out(
     """Of fifty ports towards one destination."""
     Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("40000 40049")
     Path("/proc/sys/net/ipv4/tcp_tw_reuse").write_text("0")
-    with (
-        socket.create_server(("127.0.0.1", 7002), backlog=64) as server,
-        process(HASTY_CLIENT, str(closed)) as client,
-    ):
-        for _ in range(closed):
-            there, _ = server.accept()
-            assert there.recv(1) == b""
-            there.close()
-        assert client.stdout is not None
-        client.stdout.readline()
-        for _ in range(100):  # a FIN may still be on its way
-            rows = Path("/proc/thread-self/net/tcp").read_text().splitlines()[1:]
-            if sum(row.split()[3] == "06" for row in rows) == closed:
+    with socket.create_server(("127.0.0.1", 7002), backlog=64) as server:
+        for _ in range(5):  # the kernel now and then loses one, for itself and for ss
+            missing = closed - in_time_wait(closed)
+            if not missing:
                 break
-            select.select([], [], [], 0.05)
-        else:
-            pytest.skip("on this busy machine the kernel did not come to hold them all")
+            with process(HASTY_CLIENT, str(missing)) as client:
+                for _ in range(missing):
+                    there, _ = server.accept()
+                    assert there.recv(1) == b""
+                    there.close()
+                assert client.stdout is not None
+                client.stdout.readline()
         text = lastack("why", "TIME-WAIT", "--lang", "en", "--for", "0")
         [said] = objects("why", "TIME-WAIT", "--for", "0")
-    text = " ".join(text.split())  # where a line breaks depends on how long ages are
-    assert f"{closed} in TIME-WAIT, {closed} of 50 ports ({closed / 50:.1%}) in use" in text, text
+    assert f"{closed} in TIME-WAIT, {closed} of 50 ports ({closed / 50:.1%}) in use" in text
     assert words in text
     [destination] = said["destinations"]
     assert (destination["used"], destination["ports"]) == (closed, 50)
