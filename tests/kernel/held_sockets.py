@@ -1,9 +1,12 @@
 """Processes that do to their sockets what one is warned of."""
 
+import select
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 LEAKING_SERVER = """
 import socket, sys
@@ -47,3 +50,34 @@ def process(program: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
             yield started
         finally:
             started.kill()
+
+
+def time_waits() -> int:
+    """How many sockets of this namespace are in TIME-WAIT, by the kernel's own list."""
+    rows = Path("/proc/thread-self/net/tcp").read_text().splitlines()[1:]
+    return sum(row.split()[3] == "06" for row in rows)
+
+
+def closed_by_client(count: int) -> subprocess.Popen[str]:
+    """Run a client that closes so many connections first, to its end; return its process.
+
+    They are all in TIME-WAIT then. On loopback an ACK of one processor can be overtaken by the FIN
+    of another; TIME-WAIT answers the late ACK, nobody is left to hear that, and the reset would
+    end it: RFC 1337's assassination, which happens to one connection in some hundreds.
+    """
+    Path("/proc/sys/net/ipv4/tcp_rfc1337").write_text("1")
+    with (
+        socket.create_server(("127.0.0.1", 7002), backlog=64) as server,
+        process(HASTY_CLIENT, str(count)) as client,
+    ):
+        for _ in range(count):
+            there, _ = server.accept()
+            assert there.recv(1) == b""
+            there.close()
+        assert client.stdout is not None
+        client.stdout.readline()
+        for _ in range(200):  # a FIN may have to be sent again
+            if time_waits() == count:
+                return client
+            select.select([], [], [], 0.05)
+    raise AssertionError(f"{time_waits()} of {count} in TIME-WAIT")

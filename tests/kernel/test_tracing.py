@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from held_sockets import HASTY_CLIENT, UNPRIVILEGED, process
+from held_sockets import UNPRIVILEGED, closed_by_client
 from namespaces import Namespace
 from tracefs import mounted_tracefs, why_no_tracefs, with_tracefs
 
@@ -59,21 +59,6 @@ def lastack(*words: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         with_tracefs(sys.executable, "-m", "lastack", *words), stdout=subprocess.PIPE, text=True
     )
-
-
-def closed_by_client(count: int) -> "subprocess.Popen[str]":
-    """Run a client that closes so many connections first, to its end; return its process."""
-    with (
-        socket.create_server(("127.0.0.1", 7002), backlog=64) as server,
-        process(HASTY_CLIENT, str(count)) as client,
-    ):
-        for _ in range(count):
-            there, _ = server.accept()
-            assert there.recv(1) == b""
-            there.close()
-        assert client.stdout is not None
-        client.stdout.readline()
-    return client
 
 
 def test_why_time_wait_names_the_process_that_closed(tracefs: Path) -> None:

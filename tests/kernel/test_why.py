@@ -2,7 +2,6 @@
 
 import json
 import os
-import select
 import socket
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 from by_hand import KERNEL_V4
 from every_state import EveryState, Stranger
-from held_sockets import HASTY_CLIENT, LEAKING_SERVER, UNPRIVILEGED, process
+from held_sockets import LEAKING_SERVER, UNPRIVILEGED, closed_by_client, process
 from namespaces import Namespace
 from rich.cells import cell_len
 
@@ -150,17 +149,6 @@ def test_why_syn_received_tells_what_becomes_of_a_full_backlog(
     assert words in text
 
 
-def in_time_wait(wanted: int) -> int:
-    """How many the kernel holds, once it is as many as wanted or half a second has passed."""
-    for _ in range(10):
-        rows = Path("/proc/thread-self/net/tcp").read_text().splitlines()[1:]
-        held = sum(row.split()[3] == "06" for row in rows)
-        if held == wanted:
-            break
-        select.select([], [], [], 0.05)
-    return held
-
-
 @pytest.mark.parametrize(("closed", "words"), [(40, "the ports run out in"), (50, "no port is")])
 def test_why_time_wait_tells_when_the_ports_run_out(
     namespace: Namespace, closed: int, words: str
@@ -168,20 +156,9 @@ def test_why_time_wait_tells_when_the_ports_run_out(
     """Of fifty ports towards one destination."""
     Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("40000 40049")
     Path("/proc/sys/net/ipv4/tcp_tw_reuse").write_text("0")
-    with socket.create_server(("127.0.0.1", 7002), backlog=64) as server:
-        for _ in range(5):  # the kernel now and then loses one, for itself and for ss
-            missing = closed - in_time_wait(closed)
-            if not missing:
-                break
-            with process(HASTY_CLIENT, str(missing)) as client:
-                for _ in range(missing):
-                    there, _ = server.accept()
-                    assert there.recv(1) == b""
-                    there.close()
-                assert client.stdout is not None
-                client.stdout.readline()
-        text = lastack("why", "TIME-WAIT", "--lang", "en", "--for", "0")
-        [said] = objects("why", "TIME-WAIT", "--for", "0")
+    closed_by_client(closed)
+    text = lastack("why", "TIME-WAIT", "--lang", "en", "--for", "0")
+    [said] = objects("why", "TIME-WAIT", "--for", "0")
     assert f"{closed} in TIME-WAIT, {closed} of 50 ports ({closed / 50:.1%}) in use" in text
     assert words in text
     [destination] = said["destinations"]
