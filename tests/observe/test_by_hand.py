@@ -103,3 +103,34 @@ def test_who_goes_on_after_a_reset_under_its_address_has_not_sent_it() -> None:
     assert (verdict.teardown, verdict.rejected_resets) == (Teardown.OPEN, 1)
     refuted = [one.cause for one in flow.b.changes if one.evidence is Evidence.REFUTED]
     assert refuted == [Cause.ABORT]
+
+
+def test_a_fin_beside_a_syn_closes_nothing() -> None:
+    """No CLOSE sends one (RFC 9293 3.10.4): both ends talk on, and that opens the connection.
+
+    So a damaged bit in a capture that begins in the middle; the ACK covers more than the SYN.
+    """
+    flow = seen(
+        (1, "a", "FS", 1000, 0, 6),
+        (1, "a", ".", 1009, 5000, 9),
+        (200, "b", ".", 5000, 1009, 12),
+        (500, "a", ".", 1018, 5012, 9),
+        (100, "b", ".", 5012, 1027, 12),
+    )
+    verdict = verdict_on(flow)
+    assert (flow.a.states, flow.b.states) == (ESTABLISHED, ESTABLISHED)
+    assert (verdict.handshake, verdict.teardown) == (Handshake.COMPLETE, Teardown.OPEN)
+
+
+def test_a_scan_with_syn_and_fin_is_refused_as_any_other() -> None:
+    """What it asks is a SYN all the same."""
+    verdict = verdict_on(seen((1, "a", "FS", 1000, 0, 0), (1, "b", "R.", 0, 1002, 0)))
+    assert (verdict.handshake, verdict.teardown) == (Handshake.REFUSED, Teardown.NEVER_OPEN)
+
+
+def test_a_step_of_which_the_cause_was_not_captured_is_possible_and_no_more() -> None:
+    """An ACK of text that is missing in the capture: the FIN may have been there, or not."""
+    flow = seen(*OPENS, (10, "b", ".", 5001, 1501, 0))
+    (step,) = flow.a.changes[-1:]
+    assert (step.cause, step.evidence) == (Cause.CLOSE, Evidence.POSSIBLE)
+    assert step.after & step.before == step.before == ESTABLISHED

@@ -43,7 +43,7 @@ def possible(end: End) -> int:
     states = int(end.states)
     for change in reversed(end.changes):
         if change.evidence is not Evidence.REFUTED:
-            if change.evidence is not Evidence.PRESUMED and not change.maybe:
+            if change.evidence not in (Evidence.PRESUMED, Evidence.POSSIBLE):
                 break
             states |= int(change.before)
     return states

@@ -47,6 +47,7 @@ BROKEN = {
         (True, 0x10, 1, 1, 4, stamp(500)),
         (True, 0x10, 5, 1, 4, stamp(400)),
     ),
+    Rule.FIN_WITH_SYN: ((True, 3, 0, 0, 0, b""),),
 }
 
 

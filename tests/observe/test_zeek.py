@@ -81,6 +81,11 @@ LETTERS: dict[str, tuple[list[Segment], str, str]] = {
     ),
     "no SYN": ([(True, A, 100, 300, 7, 500), (False, A, 300, 107, 9, 500)], "OTH", "Dd"),
     "the answer before the SYN": ([SYN_ACK, SYN, ACK], "S1", "^hSA"),
+    "text instead of an answer": (
+        [SYN, (False, A, 300, 100, 9, 500)],
+        "OTH",
+        "Sd",
+    ),
     "SYN and FIN": ([(True, S | F, 99, 0, 0, 500)], "SH", "SQF"),
     "FIN and RST": ([*OPEN, (True, F | R | A, 100, 300, 0, 500)], "RSTO", "ShAIFR"),
     "text again, ten times": (

@@ -21,7 +21,7 @@ class Transition:
 
     `before` and `after` are the states that are possible; `section` is where RFC 9293 has the row.
     `packet` is that of the segment behind it, `proof` the one that made the evidence what it is;
-    both count from 1. `evidence` is sent, acked, presumed, timer or refuted.
+    both count from 1. `evidence` is sent, acked, presumed, timer, refuted or possible.
     """
 
     end: str

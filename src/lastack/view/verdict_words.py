@@ -132,6 +132,7 @@ RULES: Final[dict[str, dict[str, str]]] = {
         "scale too large": "a window scale above 14",
         "scale unasked": "a window scale that was not asked for",
         "timestamp back": "a timestamp that goes back",
+        "fin with syn": "a FIN beside a SYN",
     },
     "zh": {
         "no ack flag": "已打开的连接中没有 ACK 的报文段",
@@ -140,6 +141,7 @@ RULES: Final[dict[str, dict[str, str]]] = {
         "scale too large": "窗口扩大因子大于 14",
         "scale unasked": "未经请求的窗口扩大因子",
         "timestamp back": "时间戳倒退",
+        "fin with syn": "SYN 与 FIN 同在",
     },
 }
 

@@ -30,6 +30,8 @@ class Evidence(IntEnum):
     """No segment caused it: time did."""
     REFUTED = 5
     """It was presumed, and a later segment shows that the cause had not arrived."""
+    POSSIBLE = 6
+    """What caused it was not captured and may not have been: `after` holds `before` too."""
 
     def __str__(self) -> str:
         return self.name.lower()
@@ -53,8 +55,6 @@ class Change:
     evidence: Evidence
     threshold: i64
     proof: i64
-    maybe: bool
-    """What caused it was not captured and may not have been: `after` holds `before` too."""
 
     def __init__(
         self,
@@ -74,7 +74,6 @@ class Change:
         self.evidence = evidence
         self.threshold = threshold
         self.proof = packet
-        self.maybe = False
 
     def __repr__(self) -> str:
         moved = f"{names(self.before)} -> {names(self.after)}"

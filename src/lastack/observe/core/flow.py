@@ -23,7 +23,7 @@ _SYN: Final = 1
 _SYN_ACK: Final = 2
 _CONTRADICTION: Final = 4
 _INCONSISTENT: Final = 8
-_FIN: Final = 16
+FIN_LETTER: Final = 16
 _RST: Final = 32
 _PURE_ACK: Final = 64
 _TEXT: Final = 128
@@ -195,7 +195,7 @@ class Flow:
         elif flags & FIN and flags & RST:
             new |= _INCONSISTENT
         if flags & FIN:
-            new |= _FIN
+            new |= FIN_LETTER
         if flags & RST:
             new |= _RST
         if not flags & _SYN_FIN_RST and not length and flags & ACK:

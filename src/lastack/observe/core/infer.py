@@ -85,6 +85,8 @@ def segment_passes(
     `length` is of the text alone; `window` the 16 bits; `now` nanoseconds; `packet` its number.
     """
     if flags & (SYN | FIN) and not flags & RST:
+        if flags & (SYN | ACK) == SYN:
+            flags &= ~FIN  # no CLOSE sends it beside a SYN: it closes nothing
         if _is_a_copy(me, flags, seq, ack, length, now):
             return
         me.marked = now
@@ -347,9 +349,9 @@ def _is_sent(
 
 def _goes_on(me: End, peer: End, ack: i64, length: i64) -> bool:
     """Return whether it does what needs an open connection, and not TCP Fast Open."""
-    if peer.syn_octets:
-        return False
-    return length > 0 or (peer.isn != UNKNOWN and distance(ack, peer.isn + 1) > 0)
+    if peer.isn != UNKNOWN and distance(ack, peer.isn + 1 + peer.syn_octets) > 0:
+        return True
+    return length > 0 and not peer.syn_octets
 
 
 def _reset_is_sent(me: End, peer: End, flags: i64, seq: i64, now: i64, packet: i64) -> None:

@@ -1,7 +1,7 @@
 """The steps that an end has gone: written down, gone anew without some, or perhaps never gone.
 
-What was not captured leaves sets of states behind: a step that may have been is marked `maybe`, and
-is taken out again when a later segment shows that it was not.
+What was not captured leaves sets of states behind: a step that may have been is POSSIBLE, and is
+taken out again when a later segment shows that it was not.
 """
 
 from typing import Final
@@ -33,6 +33,7 @@ _SENT: Final = Evidence.SENT
 _ACKED: Final = Evidence.ACKED
 _PRESUMED: Final = Evidence.PRESUMED
 _REFUTED: Final = Evidence.REFUTED
+_POSSIBLE: Final = Evidence.POSSIBLE
 MOST_CHANGES: Final = 128
 """Changes of an end that are remembered: no end has so many unless somebody makes them up."""
 
@@ -86,7 +87,7 @@ def walk_again(end: End) -> None:
         if change.evidence is _REFUTED:
             continue
         after = arrival(states, change.cause)
-        if change.maybe:
+        if change.evidence is _POSSIBLE:
             after = states | i64(change.after)
         elif change.evidence is _SENT:
             after = action(states, change.cause) or after
@@ -141,15 +142,16 @@ def may_have_closed(end: End, peer: End, now: i64, packet: i64) -> None:
 
 def may_have_moved(end: End, cause: Cause, after: i64, now: i64, packet: i64) -> None:
     """It is in one of `after` now, or still where it was."""
-    before = end.states
-    step(end, cause, before | after, _SENT, now, packet)
-    if end.states != before:
-        end.changes[len(end.changes) - 1].maybe = True
+    step(end, cause, end.states | after, _POSSIBLE, now, packet)
 
 
 def did_not_move(end: End, cause: Cause) -> None:
     """What may have been was not."""
-    kept = [change for change in end.changes if not change.maybe or change.cause is not cause]
+    kept = [
+        change
+        for change in end.changes
+        if change.evidence is not _POSSIBLE or change.cause is not cause
+    ]
     if len(kept) < len(end.changes):
         end.changes = kept
         walk_again(end)

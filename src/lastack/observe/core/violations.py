@@ -12,7 +12,7 @@ from mypy_extensions import i32, i64
 
 from lastack.observe.core.ends import UNKNOWN, End
 from lastack.observe.core.flow import Flow
-from lastack.observe.core.infer import ACK, RST, SYN
+from lastack.observe.core.infer import ACK, FIN, RST, SYN
 from lastack.observe.core.moves import distance
 from lastack.observe.core.options import timestamp, window_scale
 
@@ -34,6 +34,8 @@ class Rule(IntEnum):
     """A window scale in the answer to a SYN without one."""
     TIMESTAMP_BACK = 6
     """The timestamp of new octets is older than one before."""
+    FIN_WITH_SYN = 7
+    """A FIN beside a SYN: CLOSE sends none before the SYN is answered."""
 
     @property
     def cited(self) -> str:
@@ -56,6 +58,7 @@ _SECTIONS: Final = {
     Rule.SCALE_TOO_LARGE: "RFC 7323 2.3",
     Rule.SCALE_UNASKED: "RFC 7323 2.2",
     Rule.TIMESTAMP_BACK: "RFC 7323 5.4",
+    Rule.FIN_WITH_SYN: "RFC 9293 3.10.4",
 }
 
 
@@ -141,6 +144,8 @@ class Violations:
     ) -> None:
         if scale > 14:
             self._broken(Rule.SCALE_TOO_LARGE, flow, from_a, packet)
+        if flags & (ACK | FIN) == FIN:
+            self._broken(Rule.FIN_WITH_SYN, flow, from_a, packet)
         if not flags & ACK or peer.isn == UNKNOWN:
             return
         taken = distance(ack, peer.isn + 1)

@@ -11,7 +11,7 @@ is no c (checksums are not verified) and no x.
 from typing import Final
 
 from lastack.observe.core.ends import End
-from lastack.observe.core.flow import Flow
+from lastack.observe.core.flow import FIN_LETTER, Flow
 
 CLOSED: Final = "closed"
 ESTABLISHED: Final = "established"
@@ -34,7 +34,7 @@ def conn_state(flow: Flow) -> str:
         return "SH" if theirs == INACTIVE else "S2"
     if theirs == CLOSED:
         return "SHR" if mine == INACTIVE else "S3"
-    if mine == SYN_SENT and theirs == INACTIVE:
+    if mine == SYN_SENT and not responder.packets:
         return "S0"
     return "S1" if mine == ESTABLISHED and theirs == ESTABLISHED else "OTH"
 
@@ -59,7 +59,7 @@ def _word(end: End, other: End) -> str:
     """How far an end has come, in Zeek's coarser states."""
     if end.resets:
         return RESET
-    if end.fins:
+    if end.letters & FIN_LETTER:
         return CLOSED
     if (end.syns and other.syn_acks) or (end.syn_acks and other.packets):
         return ESTABLISHED
