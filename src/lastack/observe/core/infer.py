@@ -408,9 +408,7 @@ def _arrives(
     if flags & ACK and peer.fin != UNKNOWN and ack == peer.fin:
         if peer.states & (FIN_WAIT_1 | CLOSING | LAST_ACK):
             after = arrival(peer.states, Cause.ACK_OF_FIN)
-            threshold = seq
-            if me.nxt != UNKNOWN and distance(me.nxt, seq) > 0:
-                threshold = me.nxt
+            threshold = seq if me.nxt == UNKNOWN or distance(me.nxt, seq) < 0 else me.nxt
             step(peer, Cause.ACK_OF_FIN, after, _PRESUMED, now, packet, threshold)
     if flags & FIN or late:
         _fin_arrives(me, peer, now, packet)
