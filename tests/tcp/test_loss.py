@@ -91,3 +91,15 @@ def test_the_small_tail_of_a_super_segment_is_a_small_segment() -> None:
     peer.hears("P. 1:2011(2010) ack 1")
     peer.writes(b"abc")
     peer.hears_nothing()
+
+
+def test_what_duplicate_acks_have_told_does_not_open_the_window_a_second_time() -> None:
+    """RFC 6582 3.2 step 3: the ACK that ends recovery brings one segment that nobody knew of."""
+    peer = established(PLAIN.replace(initial_window=4))
+    peer.writes(bytes(4000))
+    for _ in range(3):
+        peer.sends(". 1:1(0) ack 1 win 65535")
+    peer.sends(". 1:1(0) ack 4001 win 65535")
+    controller = peer.connection.tcb.controller
+    assert controller is not None
+    assert (controller.ssthresh, controller.cwnd) == (2000, 2000)

@@ -128,3 +128,19 @@ def test_a_loss_takes_a_round_trip_to_repair_whatever_the_peer_lacks(
     round_trip = 40 * MS + (10 * MS if bunch > 1 else 0)
     assert len(rig.repairs) == 1
     assert rig.repairs[0] <= losses * round_trip + 10 * MS
+
+
+@pytest.mark.parametrize("also", ((19,), (20,), (19, 20), (18, 19, 20)))
+def test_losses_near_the_end_cost_no_timeout_by_counting(also: tuple[int, ...]) -> None:
+    """RFC 6675 4, NextSeg 3 and 4: holes with too little above them go again when nothing else can."""
+    rig = Rig(Config(sack=True, initial_window=20), drops=lambda n: n in (5, *also))
+    rig.transfer(20 * MSS)
+    assert rig.left.tcb.tally.timeouts == 0
+    assert rig.left.tcb.retransmissions <= 2 + len(also)
+
+
+def test_a_small_rest_that_nagle_holds_back_keeps_no_hole_from_going_again() -> None:
+    """What may not go is nothing new (RFC 6675 4, NextSeg 2 and 3)."""
+    rig = Rig(Config(sack=True, initial_window=20), drops=lambda n: n in (5, 19))
+    rig.transfer(20 * MSS + 10)
+    assert rig.left.tcb.tally.timeouts == 0

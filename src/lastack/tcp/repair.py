@@ -8,6 +8,7 @@ from lastack.tcp import ecn, mtu_probing, sampling, spurious, validation
 from lastack.tcp.recovery import Acked, Losses, Phase, Reduction
 from lastack.tcp.recovery.base import ENTERED, NOTHING, RECOVERED
 from lastack.tcp.tcb import Tcb
+from lastack.tcp.when_to_send import how_much
 from lastack.units import NEVER
 
 
@@ -38,7 +39,18 @@ def digest(tcb: Tcb, said: Acked, echo: int, prior: int, delivered: int, now: in
         safe = said.acked > 0 and sent.lost_total == lost_total
         if arrived > 0:
             reduction.on_ack(arrived, sent.in_flight, sent.transmitted, tcb.mss, safe)
+    if sent.lost == 0 and recovery.phase is Phase.RECOVERY and _nothing_new_goes(tcb, now):
+        recovery.suspect(sent, said)
     sampling.tell_controller(tcb, said, prior, max(arrived, 0), now)
+
+
+def _nothing_new_goes(tcb: Tcb, now: int) -> bool:
+    """Return whether the window has room, and no new data or FIN that could take it."""
+    snd, flight = tcb.snd, tcb.sent.in_flight
+    room = tcb.window - flight
+    if room < tcb.mss or (snd.fin_queued and not snd.fin_sent):
+        return False
+    return how_much(tcb, snd.unsent, tcb.mss, room, flight, now) <= 0
 
 
 def _turn(tcb: Tcb, losses: Losses, prior: int, now: int) -> None:

@@ -240,8 +240,6 @@ class SentLog:
         if octets:
             self.delivered += delivered
             self.delivered_at = now
-        if not self.spans:
-            self.presumed = 0
         return octets
 
     def _trim(self, span: Sent, una: int) -> int:

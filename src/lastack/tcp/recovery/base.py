@@ -95,6 +95,9 @@ class LossRecovery(ABC):
         """Return what is lost of that for which reordering was an excuse until `reorder_at`."""
         return NOTHING
 
+    def suspect(self, sent: SentLog, ack: Acked) -> None:
+        """There is room, and nothing new to fill it with: what may be lost may go again."""
+
     def not_lost(self, sent: SentLog, una: int) -> None:
         """All that was thought lost in this episode is in flight after all."""
         self.phase = OPEN

@@ -28,6 +28,8 @@ class NewRenoRecovery(LossRecovery):
     duplicates: int
     marked: int
     """All before this has been looked at by `_mark_by_sack`."""
+    rescued: bool
+    """The last octet has been sent again in this episode (RFC 6675 4, NextSeg 4)."""
 
     def __init__(self, iss: int, threshold: int, limited_transmit: bool) -> None:
         super().__init__(iss)
@@ -35,6 +37,7 @@ class NewRenoRecovery(LossRecovery):
         self.limited_transmit = limited_transmit
         self.duplicates = 0
         self.marked = iss
+        self.rescued = False
 
     def on_ack(self, sent: SentLog, ack: Acked, now: int) -> Losses:
         """Digest one ACK (RFC 6582 3.2, RFC 6675 5)."""
@@ -94,6 +97,7 @@ class NewRenoRecovery(LossRecovery):
             return NOTHING
         self.phase = RECOVERY
         self.recover = ack.nxt
+        self.rescued = False
         self._mark_first(sent, ack)
         return ENTERED
 
@@ -106,6 +110,33 @@ class NewRenoRecovery(LossRecovery):
             return
         if span.length > ack.mss:
             sent.split(0, add(span.start, ack.mss))
+        sent.mark_lost(span)
+
+    def suspect(self, sent: SentLog, ack: Acked) -> None:
+        """The third and fourth rule of NextSeg (RFC 6675 4): the first hole that was never sent again,
+        though too little was SACKed above it; then, once, the last segment that is not SACKed.
+
+        Near the end of what there is to send nothing else brings ACKs, and the timer would go off.
+        The last one waits for a partial acknowledgment: by then its own SACK would have come.
+        """
+        if self.phase is not RECOVERY or not ack.has_sack:
+            return
+        last = sent.highest_sacked()
+        for i in range(last):
+            span = sent.spans[i]
+            if not span.sacked and not span.retransmits:
+                if span.length > ack.mss:
+                    sent.split(i, add(span.start, ack.mss))
+                sent.mark_lost(span)
+                return
+        last = len(sent.spans) - 1
+        if self.rescued or not ack.acked or last < 0 or sent.spans[last].sacked:
+            return
+        self.rescued = True
+        span = sent.spans[last]
+        if span.length > ack.mss:
+            sent.split(last, add(span.end, -ack.mss))
+            span = sent.spans[last + 1]
         sent.mark_lost(span)
 
     def _mark_by_sack(self, sent: SentLog, ack: Acked) -> bool:

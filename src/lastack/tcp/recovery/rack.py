@@ -182,6 +182,9 @@ class RackRecovery(NewRenoRecovery):
             last -= 1
         return 0
 
+    def suspect(self, sent: SentLog, ack: Acked) -> None:
+        """Time tells, and a probe asks."""
+
     def on_reordering_over(self, sent: SentLog, mss: int, nxt: int, now: int) -> Losses:
         """Return what has become of those that `reorder_at` waited for."""
         return self._look_at_times(sent, mss, nxt, NOTHING, now)
