@@ -132,7 +132,7 @@ def test_a_loss_takes_a_round_trip_to_repair_whatever_the_peer_lacks(
 
 @pytest.mark.parametrize("also", ((19,), (20,), (19, 20), (18, 19, 20)))
 def test_losses_near_the_end_cost_no_timeout_by_counting(also: tuple[int, ...]) -> None:
-    """RFC 6675 4, NextSeg 3 and 4: holes with too little above them go again when nothing else can."""
+    """RFC 6675 4, NextSeg 3 and 4: holes with too little above them go again."""
     rig = Rig(Config(sack=True, initial_window=20), drops=lambda n: n in (5, *also))
     rig.transfer(20 * MSS)
     assert rig.left.tcb.tally.timeouts == 0

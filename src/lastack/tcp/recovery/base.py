@@ -95,6 +95,7 @@ class LossRecovery(ABC):
         """Return what is lost of that for which reordering was an excuse until `reorder_at`."""
         return NOTHING
 
+    @abstractmethod
     def suspect(self, sent: SentLog, ack: Acked) -> None:
         """There is room, and nothing new to fill it with: what may be lost may go again."""
 

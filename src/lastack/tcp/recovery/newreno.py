@@ -113,8 +113,8 @@ class NewRenoRecovery(LossRecovery):
         sent.mark_lost(span)
 
     def suspect(self, sent: SentLog, ack: Acked) -> None:
-        """The third and fourth rule of NextSeg (RFC 6675 4): the first hole that was never sent again,
-        though too little was SACKed above it; then, once, the last segment that is not SACKed.
+        """The third and fourth rule of NextSeg (RFC 6675 4): the first hole never sent again, even
+        if too little was SACKed above it; then, once, the last segment that is not SACKed.
 
         Near the end of what there is to send nothing else brings ACKs, and the timer would go off.
         The last one waits for a partial acknowledgment: by then its own SACK would have come.
