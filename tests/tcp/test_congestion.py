@@ -83,6 +83,15 @@ def test_cubic_is_no_slower_than_reno_where_round_trips_are_short() -> None:
     assert 22 * MSS <= cubic.cwnd <= 27 * MSS
 
 
+@pytest.mark.parametrize("rtt", [MS, 10 * MS, 100 * MS])
+def test_cubic_keeps_up_with_reno_from_the_first_round_trip_on(rtt: int) -> None:
+    """4.3: W_est grows by a half of a segment in a round trip, however short that is."""
+    cubic, feed = after_a_loss(10, rtt)
+    for _ in range(8):
+        feed.round()
+    assert cubic.cwnd >= 10 * MSS
+
+
 def test_cubic_gives_way_when_the_maximum_comes_down() -> None:
     """RFC 9438 4.7: fast convergence."""
     cubic = Cubic(MSS, 100 * MSS)
@@ -153,6 +162,22 @@ def test_reno_keeps_what_was_acknowledged_towards_the_next_segment_when_it_halve
     feed.now += feed.rtt
     reno.on_ack(AckSample(feed.now, MSS, 0, 3 * MSS, feed.rtt, 0, False, True, False))
     assert reno.cwnd == 5 * MSS
+
+
+@pytest.mark.parametrize(("kind", "window", "left", "acks"), [(NewReno, 9, 4, 2), (Cubic, 9, 6, 8)])
+def test_the_part_of_a_segment_that_a_loss_leaves_counts_for_the_next(
+    kind: type[NewReno | Cubic], window: int, left: int, acks: int
+) -> None:
+    """Half of 9 is 4 and a half, seven tenths of it 6 and three tenths: what is above the whole
+    segments is a part of the way to the next (without it Reno needs 4 ACKs, CUBIC 12)."""
+    controller = kind(MSS, window * MSS)
+    controller.on_loss(window * MSS, 10 * SECOND)
+    assert controller.cwnd == controller.ssthresh == left * MSS
+    now, heard = 10 * SECOND, 0
+    while controller.cwnd == left * MSS:
+        now, heard = now + MS, heard + 1
+        controller.on_ack(AckSample(now, MSS, 0, left * MSS, MS, 0, False, True, False))
+    assert (controller.cwnd, heard) == ((left + 1) * MSS, acks)
 
 
 def test_dctcp_reduces_by_half_of_what_was_marked() -> None:

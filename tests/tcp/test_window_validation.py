@@ -329,7 +329,7 @@ def test_a_timeout_ends_the_doubt(controller: str) -> None:
     writer.writes(4)
     writer.until(lambda: writer.tcb.recovery.phase is Phase.LOSS)
     assert writer.cwnd == 1
-    assert writer.ssthresh == pytest.approx(2 if controller != "cubic" else 2.8, abs=0.001)
+    assert writer.ssthresh == 2  # CUBIC's 0.7 of 4: the part of a segment waits in its `credit`
     assert writer.validation.validated
     writer.passes(5 * SECOND)
     assert writer.has_arrived_whole()

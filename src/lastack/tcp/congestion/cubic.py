@@ -25,7 +25,8 @@ BETA_ECN: Final = 0.85
 ALPHA: Final = 3 * (1 - BETA) / (1 + BETA)
 """What Reno's window would grow by in a round trip had it this BETA (4.3)."""
 LOOK_AGAIN: Final = SECOND // 32
-"""The function is flat enough to be looked at so often while the window stays as it is."""
+"""The function is flat enough to be looked at so often, or once in a round trip where that is
+shorter, while the window stays as it is."""
 BOLD: Final = 0.05
 """Where nothing was lost yet, Linux grows by so much of the window in a round trip at least."""
 SETTLING: Final = 1 * SECOND
@@ -38,8 +39,9 @@ class Curve:
 
     `w_max` is W_max, `origin` what the cubic function goes through after `k` nanoseconds, octets;
     `epoch` is when this stage of congestion avoidance began (-1: not yet), `reno` is W_est and
-    `prior` cwnd_prior. The window grows by whole segments; `credit` is the part that is not whole
-    yet, and `step` the growth for each octet acknowledged.
+    `prior` cwnd_prior. The window is of whole segments; `credit` is the part that is not whole
+    yet, also what a loss leaves of it: with a small window that is a good part of the growth.
+    `step` is the growth for each octet acknowledged.
     """
 
     w_max: float
@@ -53,7 +55,7 @@ class Curve:
     acked: int
     looked_at: int
     looked_window: int
-    _saved: tuple[float, float, int, int, float, float]
+    _saved: tuple[float, float, int, int, float, float, float]
 
     def __init__(self) -> None:
         self.w_max = 0.0
@@ -67,7 +69,7 @@ class Curve:
         self.acked = 0
         self.looked_at = 0
         self.looked_window = 0
-        self._saved = (0.0, 0.0, 0, -1, 0.0, 0.0)
+        self._saved = (0.0, 0.0, 0, -1, 0.0, 0.0, 0.0)
 
     def stands_still(self, time: int) -> None:
         """So much time does not count (4.2)."""
@@ -76,16 +78,16 @@ class Curve:
 
     def begin(self, cwnd: int, mss: int, now: int) -> None:
         """Begin a stage of congestion avoidance."""
+        window = cwnd + self.credit
         self.epoch = now
         self.acked = 0
-        self.credit = 0.0
-        self.reno = float(cwnd)
-        if self.w_max <= cwnd:
+        self.reno = window
+        if self.w_max <= window:
             self.k = 0
-            self.origin = float(cwnd)
+            self.origin = window
         else:
             self.origin = self.w_max
-            cubed = (self.w_max - cwnd) / mss / C
+            cubed = (self.w_max - window) / mss / C
             self.k = round(cubed ** (1 / 3) * 1_000_000) * US  # the same on every machine
 
     def look(self, cwnd: int, mss: int, rtt: int, bold: bool, now: int) -> None:
@@ -113,11 +115,15 @@ class Curve:
 
     def save(self) -> None:
         """Keep what `undo` needs (4.9)."""
-        self._saved = (self.w_max, self.origin, self.k, self.epoch, self.reno, self.prior)
+        self._saved = (
+            self.w_max, self.origin, self.k, self.epoch, self.reno, self.prior, self.credit,
+        )  # fmt: skip
 
     def undo(self) -> None:
         """Go on where `save` was."""
-        self.w_max, self.origin, self.k, self.epoch, self.reno, self.prior = self._saved
+        (
+            self.w_max, self.origin, self.k, self.epoch, self.reno, self.prior, self.credit,
+        ) = self._saved  # fmt: skip
 
 
 class Cubic(CongestionController):
@@ -196,7 +202,7 @@ class Cubic(CongestionController):
         if curve.epoch < 0:
             curve.begin(self.cwnd, mss, now)
         curve.acked += acked
-        if self.cwnd != curve.looked_window or now - curve.looked_at > LOOK_AGAIN:
+        if self.cwnd != curve.looked_window or now - curve.looked_at >= min(rtt, LOOK_AGAIN):
             curve.look(self.cwnd, mss, rtt, self.bold, now)
         curve.credit += acked * curve.step
         while curve.credit >= mss:
@@ -216,18 +222,27 @@ class Cubic(CongestionController):
 
     def on_ecn(self, in_flight: int, now: int) -> None:
         """A mark counts like a loss, but the window may fall to one segment; ABE, less."""
-        least = max(int(self.cwnd * (BETA_ECN if self.abe else BETA)), self.mss)
-        self._reduce(BETA_ECN if self.abe else BETA, now)
-        self.cwnd = least
+        left = self._reduce(BETA_ECN if self.abe else BETA, now)
+        self.cwnd = max(left, self.mss)
 
-    def _reduce(self, beta: float, now: int) -> None:
-        """Remember where it hurt, or less when that comes down (fast convergence, 4.7)."""
-        cwnd, curve = self.cwnd, self._curve()
-        curve.prior = float(cwnd)
-        curve.w_max = cwnd * (1 + beta) / 2 if cwnd < curve.w_max else float(cwnd)
+    def _reduce(self, beta: float, now: int) -> int:
+        """Remember where it hurt, or less when that comes down (fast convergence, 4.7).
+
+        Return what is left of the window, whole segments.
+        """
+        mss, curve = self.mss, self._curve()
+        window = self.cwnd + curve.credit
+        if curve.epoch >= 0:
+            window = max(window, curve.reno)
+        left = window * beta
+        curve.prior = window
+        curve.w_max = window * (1 + beta) / 2 if window < curve.w_max else window
         curve.epoch = -1
-        self.ssthresh = max(int(cwnd * beta), 2 * self.mss)
+        curve.credit = left % mss
+        whole = int(left - curve.credit)
+        self.ssthresh = max(whole, 2 * mss)
         self.event_at = now
+        return whole
 
     def on_restart(self, now: int, idle: int, srtt: int) -> None:
         """Time in which nothing was sent counts for nothing (4.2, 5.8)."""

@@ -46,8 +46,11 @@ class NewReno(CongestionController):
     def on_loss(self, in_flight: int, now: int) -> None:
         """Halve (RFC 5681 3.2 step 2, equation 4); what was acknowledged towards the next segment
         still counts, as it does in Linux: with a small window it is a good part of the growth."""
-        self.ssthresh = self._part_of(in_flight, 50)
+        part = self._part_of(in_flight, 50)
+        odd = part % self.mss
+        self.ssthresh = part - odd
         self.cwnd = self.ssthresh
+        self.acked_in_avoidance += odd * self.cwnd // self.mss
 
     def on_timeout(self, in_flight: int, now: int) -> None:
         """Begin again with one segment (RFC 5681 3.1, equation 4 and LW)."""
