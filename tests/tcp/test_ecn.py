@@ -339,3 +339,33 @@ def test_an_echo_where_nothing_was_agreed_is_read_over() -> None:
     before = controller.cwnd
     peer.sends("E. 1:1(0) ack 1001 win 65535")
     assert controller.cwnd >= before
+
+
+# -- DCTCP ----------------------------------------------------------------------------------------
+
+
+def test_dctcp_asks_for_ecn_unless_it_is_off() -> None:
+    """RFC 8257 1: it is nothing without; as on Linux, whoever chooses it chooses ECN."""
+    peer = active(config=PLAIN.replace(congestion="dctcp"))
+    peer.writes(PIECE)
+    peer.hears("[ect0] P. 1:1001(1000) ack 1")
+    without = Peer(PLAIN.replace(congestion="dctcp", ecn="off"))
+    without.connection.open_active(without.now)
+    without.hears("S 0:0(0) <...>")
+
+
+def test_a_dctcp_receiver_echoes_marks_as_they_come() -> None:
+    """RFC 8257 3.2: ECE if and only if DCTCP.CE, and each change is acknowledged at once."""
+    peer = passive(PLAIN.replace(congestion="dctcp", ack_every=100))
+    peer.sends("[ect0] . 1:101(100) ack 1 win 65535")
+    peer.hears_nothing()
+    peer.sends("[ce] . 101:201(100) ack 1 win 65535")
+    peer.hears("E. 1:1(0) ack 201")
+    peer.sends("[ce] . 201:301(100) ack 1 win 65535")
+    peer.waits(SECOND)
+    peer.hears("E. 1:1(0) ack 301")
+    peer.heard.clear()
+    peer.sends("[ect0] . 301:401(100) ack 1 win 65535")
+    peer.hears(". 1:1(0) ack 401")
+    peer.sends("[ce] W. 401:501(100) ack 1 win 65535")
+    peer.hears("E. 1:1(0) ack 501")

@@ -9,6 +9,7 @@ the sender of data listens (`listen`), slows down once a window (`reduced`) and 
 """
 
 from lastack.tcp import accurate, validation
+from lastack.tcp.congestion import Dctcp, controller_class
 from lastack.tcp.ecn_state import (
     ACCEPTED,
     ACCURATE,
@@ -40,11 +41,18 @@ def syn_flags(tcb: Tcb) -> int:
     """
     ecn = tcb.ecn
     asked = ASKED[tcb.config.ecn]
+    if asked is NONE and ACCEPTED[tcb.config.ecn] is not NONE and _goes_by_marks(tcb):
+        asked = CLASSIC
     if asked is NONE or tcb.retries > tcb.config.ecn_syn_retries:
         ecn.plain_syn_sent = True
         return 0
     ecn.asked = asked
     return ECE | CWR if asked is CLASSIC else AE | CWR | ECE
+
+
+def _goes_by_marks(tcb: Tcb) -> bool:
+    """Return whether the connection is one of DCTCP, which without ECN would be one of NewReno."""
+    return issubclass(controller_class(tcb.config.congestion), Dctcp)
 
 
 def syn_ack_flags(tcb: Tcb) -> int:
@@ -155,6 +163,8 @@ def arrives(tcb: Tcb, segment: Segment) -> None:
     """Look at the ECN field of an acceptable segment (6.1.3): ECE from CE on until CWR comes.
 
     Of a segment outside the window the field says nothing (6.1.5), nor that of one without data.
+    A receiver of DCTCP says ECE for as long as what comes is marked, whatever CWR says (RFC 8257
+    3.2), and acknowledges each change at once: so the sender knows how much was marked.
     """
     ecn = tcb.ecn
     if segment.ecn != NOT_ECT:
@@ -173,6 +183,9 @@ def arrives(tcb: Tcb, segment: Segment) -> None:
             ecn.echo = True
             tcb.ack_now = True
             tcb.quick_acks = max(tcb.quick_acks, _QUICK)
+    elif ecn.echo and isinstance(tcb.controller, Dctcp):
+        ecn.echo = False
+        tcb.ack_now = True
 
 
 def flags_of(tcb: Tcb, pure: bool) -> int:
