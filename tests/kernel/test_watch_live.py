@@ -9,13 +9,15 @@ from contextlib import ExitStack, asynccontextmanager
 
 import pytest
 from every_state import EveryState
+from held_sockets import LEAKING_SERVER, process
+from namespaces import Namespace
 
 pytest.importorskip("textual")
 
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from lastack.cli.watch_live import WatchApp
+from lastack.cli.watch_live import MOST_ROWS, WatchApp
 from lastack.link.tun import TunLink
 from lastack.observe.talkers import Choice
 from lastack.observe.tracing import PLACES
@@ -49,13 +51,16 @@ async def shown(pilot: Pilot[None], words: str) -> list[str]:
 
 @asynccontextmanager
 async def screen(
-    language: str = "en", places: tuple[str, ...] = PLACES
+    language: str = "en",
+    places: tuple[str, ...] = PLACES,
+    size: tuple[int, int] = (80, 24),
+    sockets: int = 10,
 ) -> AsyncIterator[Pilot[None]]:
     """Run the view; looks follow each other quickly."""
     with Watching(places=places) as watching:
         app = WatchApp(watching, Choice(), 200 * MS, language=language)
-        async with app.run_test(size=(80, 24)) as pilot:
-            await shown(pilot, "10 " if language == "zh" else "10 sockets")
+        async with app.run_test(size=size) as pilot:
+            await shown(pilot, f"{sockets} " if language == "zh" else f"{sockets} sockets")
             yield pilot
         with app.looking:
             pass
@@ -211,3 +216,39 @@ def test_a_socket_that_has_ended_stays_on_the_screen(every: EveryState) -> None:
                 ]
 
     asyncio.run(look())
+
+
+@pytest.mark.parametrize("size", [(80, 40), (120, 40)])
+def test_a_long_command_leaves_the_numbers_on_the_screen(
+    namespace: Namespace, size: tuple[int, int]
+) -> None:
+    """It is broken where the screen ends, and nothing of it is lost."""
+
+    async def look() -> None:
+        async with screen(size=size, sockets=3) as pilot:
+            await pilot.press("2", "enter")
+            found = await shown(pilot, "held by")
+            assert any(re.search(r"backlog +\d+", line) for line in found)
+            assert len(set("".join(found).split()) & set(words)) == len(words)
+
+    words = [f"--word-{place}" for place in range(9)]
+    with process(LEAKING_SERVER, "1", *words) as server:
+        assert server.stdout is not None
+        server.stdout.readline()
+        with socket.create_connection(("127.0.0.1", 7001)):
+            asyncio.run(look())
+
+
+def test_what_is_not_listed_is_told_in_the_title(namespace: Namespace) -> None:
+    """In the table it would make the first column wider than any state."""
+
+    async def look() -> None:
+        async with screen(sockets=MOST_ROWS + 1) as pilot:
+            await pilot.press("2")
+            found = await shown(pilot, f"{MOST_ROWS} of them listed: choose with a filter")
+            assert re.match(r" ?State {1,9}For", found[1])
+
+    with ExitStack() as kept:
+        for _ in range(MOST_ROWS + 1):
+            kept.enter_context(socket.create_server(("127.0.0.1", 0)))
+        asyncio.run(look())

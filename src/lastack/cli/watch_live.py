@@ -46,7 +46,8 @@ class WatchApp(App[None]):  # type: ignore[misc, unused-ignore]
     #overview { height: 1fr; }
     #counts { width: 34; padding: 1 1 0 1; }
     #talkers { width: 1fr; padding: 0; }
-    #picture, #socket { width: auto; padding: 0 1; }
+    #picture { width: auto; padding: 0 1; }
+    #socket { padding: 0 1; }
     #filter { display: none; height: 1; border: none; padding: 0 1; }
     """
     ENABLE_COMMAND_PALETTE = False
@@ -176,6 +177,8 @@ class WatchApp(App[None]):  # type: ignore[misc, unused-ignore]
         ]
         if self.watching.heard.ended:
             parts.append(self.words["ended"].format(count=f"{self.watching.heard.ended:,}"))
+        if self.query_one(ContentSwitcher).current == "list" and count > MOST_ROWS:
+            parts.insert(2, self.words["listed"].format(count=f"{MOST_ROWS:,}"))
         if self.paused:
             parts.append(self.words["paused"])
         self.query_one("#title", Static).update(Text("   ".join(parts), no_wrap=True))
@@ -207,9 +210,6 @@ class WatchApp(App[None]):  # type: ignore[misc, unused-ignore]
             age = self.watching.age_of(each, self.look.time)
             cells = socket_cells(each, who, age, self.names, self.language, self.ascii_only)
             table.add_row(*cells, key=str(each.cookie))
-        if len(chosen) > MOST_ROWS:
-            more = self.words["more"].format(count=f"{len(chosen) - MOST_ROWS:,}")
-            table.add_row(Text(more, style="dim"))
         table.move_cursor(row=min(kept, table.row_count - 1), animate=False, scroll=False)
         table.scroll_to(left, top, animate=False)
 

@@ -19,6 +19,10 @@ _TIME_WAIT: Final = TIMERS.index("time wait")
 _BY_TIMER: Final = (State.SYN_SENT, State.FIN_WAIT_1, State.CLOSING, State.LAST_ACK)
 
 
+_LEAST_RTO: Final = 200 * MS
+"""Linux's TCP_RTO_MIN, from which it reckons how long retransmissions may go on."""
+
+
 class Age(NamedTuple):
     """How long, in nanoseconds; `exact` or at least; `by` names what it was read from."""
 
@@ -59,6 +63,16 @@ def age_of(found: KernelSocket, fin_timeout: int = TIME_WAIT_LENGTH) -> Age | No
     if state is State.FIN_WAIT_2:
         answered = answered or received <= heard
     return Age(heard * MS, not answered, "silence")
+
+
+def given_up_after(retries: int, most_rto: int) -> int:
+    """Return for how long Linux sends again before it gives up, in nanoseconds.
+
+    It does not count: `tcp_retries2` and `tcp_orphan_retries` stand for the time that so many
+    retransmissions would take with an RTO that doubles from 200 ms up to `most_rto`.
+    """
+    doublings = min(retries, max(most_rto // _LEAST_RTO, 1).bit_length() - 1)
+    return ((2 << doublings) - 1) * _LEAST_RTO + (retries - doublings) * most_rto
 
 
 def _by_back_off(found: KernelSocket, values: dict[str, int], left: int) -> Age:

@@ -4,7 +4,7 @@ import os
 from typing import Final
 
 _HERE: Final = "/proc/thread-self/net"
-_SETTINGS: Final = "/proc/sys/net/ipv4"
+_SETTINGS: Final = "/proc/sys/net"
 _PORTS: Final = (32768, 60999)
 
 
@@ -23,10 +23,10 @@ def counters(place: str = _HERE) -> dict[str, int]:
     return found
 
 
-def setting(name: str, otherwise: int = 0) -> int:
-    """Return a sysctl of net.ipv4 that is one number."""
+def setting(name: str, otherwise: int = 0, of: str = "ipv4") -> int:
+    """Return a sysctl of net.ipv4 (or `of` another part of net) that is one number."""
     try:
-        with open(os.path.join(_SETTINGS, name), encoding="utf-8") as file:
+        with open(os.path.join(_SETTINGS, of, name), encoding="utf-8") as file:
             return int(file.read())
     except (OSError, ValueError):
         return otherwise
@@ -35,7 +35,7 @@ def setting(name: str, otherwise: int = 0) -> int:
 def port_range() -> tuple[int, int]:
     """Return the first and the last port that connect() chooses from."""
     try:
-        with open(os.path.join(_SETTINGS, "ip_local_port_range"), encoding="utf-8") as file:
+        with open(os.path.join(_SETTINGS, "ipv4", "ip_local_port_range"), encoding="utf-8") as file:
             low, high = map(int, file.read().split())
     except (OSError, ValueError):
         return _PORTS

@@ -5,12 +5,14 @@ Data alone; `view.why` has the words.
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 from typing import Final
 
 from lastack.observe.ages import TIME_WAIT_LENGTH, Age
-from lastack.observe.core.diag import KernelSocket
+from lastack.observe.core.diag import TIMERS, KernelSocket
 from lastack.observe.counters import port_range, setting
-from lastack.observe.kernel_info import text_of
+from lastack.observe.kernel_info import plain_address, text_of
+from lastack.observe.processes import Holders
 from lastack.observe.watching import Heard, Look, Source, Watching
 from lastack.tcp.states import State
 from lastack.units import SECOND
@@ -33,7 +35,12 @@ OF_INTEREST: Final[dict[State, tuple[str, ...]]] = {
 """The counters (since the namespace began) that belong to a state."""
 _AFTER_THEIR_FIN: Final = (State.CLOSE_WAIT, State.CLOSING, State.LAST_ACK)
 _OURS_UNACKNOWLEDGED: Final = (State.SYN_SENT, State.FIN_WAIT_1, State.CLOSING, State.LAST_ACK)
+UNACCEPTED: Final = (State.ESTABLISHED, State.CLOSE_WAIT)
+"""What no process holds in these states has not been accepted yet."""
+_PERSIST: Final = TIMERS.index("persist")
+_PROBES: Final = (TIMERS.index("keepalive"), _PERSIST)
 _RATE_OVER: Final = 10 * SECOND
+_REUSED_AFTER: Final = 1 * SECOND
 
 
 @dataclass
@@ -53,6 +60,7 @@ class Listening:
     """A listener: half-open connections, those that wait to be accepted, and how many may.
 
     `resent` are the half-open ones whose SYN-ACK was sent again, `most_resent` how often at most.
+    `pids` are the processes that hold it and may call accept(), `name` that of the first.
     """
 
     local: str
@@ -61,6 +69,8 @@ class Listening:
     backlog: int
     resent: int
     most_resent: int
+    pids: list[int] = field(default_factory=list)
+    name: str = ""
 
 
 @dataclass
@@ -68,7 +78,8 @@ class Destination:
     """One destination and the ports in use towards it: in TIME-WAIT, and in all states.
 
     `rate` is how many a second begin TIME-WAIT; `runs_out` nanoseconds until no port is left at
-    that rate, None when it never comes to that; `levels` where it levels off instead.
+    that rate, None when it never comes to that; `levels` where it levels off instead. `reusable`
+    are those in TIME-WAIT whose port connect() may take again already (tcp_tw_reuse).
     """
 
     local: str
@@ -79,6 +90,7 @@ class Destination:
     rate: float
     levels: int
     runs_out: int | None
+    reusable: int
 
 
 @dataclass
@@ -86,6 +98,8 @@ class Finding:
     """All about the sockets in one state. Sizes are octets, times nanoseconds.
 
     `nobody` are sockets that no process holds; `unseen` those whose process may not be looked at.
+    `probing` are those that probe their peer (keep-alive, closed window) and had no answer to the
+    last one, `most_probes` how often at most.
     """
 
     state: State
@@ -102,6 +116,9 @@ class Finding:
     unsent: int = 0
     retransmitting: int = 0
     most_retransmits: int = 0
+    window_closed: int = 0
+    probing: int = 0
+    most_probes: int = 0
     timers: dict[int, int] = field(default_factory=dict)
     next_timer: int | None = None
     last_timer: int | None = None
@@ -129,13 +146,21 @@ def finding_of(state: State, look: Look, watching: Watching) -> Finding:
         found.peers = peers.most_common()
     _queues(found, chosen)
     if state in (State.SYN_RECEIVED, State.LISTEN):
-        found.listeners = _listeners(look.sockets)
-    if state is State.TIME_WAIT:
-        found.destinations = _destinations(look.sockets, ports)
+        found.listeners = _listeners(look.sockets, look.holders)
+    elif state in UNACCEPTED and found.nobody:
+        found.listeners = [e for e in _listeners(look.sockets, look.holders) if e.waiting]
     names = OF_INTEREST.get(state, ())
     found.counters = {name: look.counters[name] for name in names if name in look.counters}
+    found.settings = _settings()
+    if state is State.TIME_WAIT:
+        reuse = found.settings["tcp_tw_reuse"] if found.settings["tcp_timestamps"] else 0
+        found.destinations = _destinations(look.sockets, ports, reuse)
+    return found
+
+
+def _settings() -> dict[str, int]:
     low, high = port_range()
-    found.settings = {
+    return {
         "ports_from": low,
         "ports_to": high,
         "tcp_fin_timeout": setting("tcp_fin_timeout", 60),
@@ -146,8 +171,10 @@ def finding_of(state: State, look: Look, watching: Watching) -> Finding:
         "tcp_retries2": setting("tcp_retries2", 15),
         "tcp_orphan_retries": setting("tcp_orphan_retries"),
         "tcp_synack_retries": setting("tcp_synack_retries", 5),
+        "tcp_rto_max_ms": setting("tcp_rto_max_ms", 120_000),
+        "tcp_timestamps": setting("tcp_timestamps", 1),
+        "somaxconn": setting("somaxconn", 4096, "core"),
     }
-    return found
 
 
 def _peer(found: KernelSocket, listened: set[int]) -> str:
@@ -204,7 +231,11 @@ def _queues(found: Finding, chosen: list[KernelSocket]) -> None:
         if each.unsent > ours:
             found.unsent_sockets += 1
             found.unsent += each.unsent - ours
-        if each.retransmits:
+        found.window_closed += each.timer == _PERSIST
+        if each.retransmits and each.timer in _PROBES:
+            found.probing += 1
+            found.most_probes = max(found.most_probes, each.retransmits)
+        elif each.retransmits:
             found.retransmitting += 1
             found.most_retransmits = max(found.most_retransmits, each.retransmits)
         found.timers[each.timer] = found.timers.get(each.timer, 0) + 1
@@ -213,7 +244,7 @@ def _queues(found: Finding, chosen: list[KernelSocket]) -> None:
         found.next_timer, found.last_timer = min(left), max(left)
 
 
-def _listeners(sockets: list[KernelSocket]) -> list[Listening]:
+def _listeners(sockets: list[KernelSocket], holders: Holders) -> list[Listening]:
     """Return the listeners, the fullest first; a half-open connection has the closest."""
     by_local: dict[tuple[bytes, int], Listening] = {}
     for each in sockets:
@@ -223,6 +254,10 @@ def _listeners(sockets: list[KernelSocket]) -> list[Listening]:
             mine = by_local.setdefault(key, Listening(local, 0, 0, 0, 0, 0))
             mine.waiting += each.unread
             mine.backlog += each.unsent
+            for holder in holders.of(each.inode):
+                mine.name = mine.name or holder.name
+                if holder.pid not in mine.pids:
+                    mine.pids.append(holder.pid)
     for each in sockets:
         if each.state is State.SYN_RECEIVED:
             port = each.local_port
@@ -234,8 +269,11 @@ def _listeners(sockets: list[KernelSocket]) -> list[Listening]:
     return sorted(by_local.values(), key=lambda e: (-e.half_open, -e.waiting, e.local))
 
 
-def _destinations(sockets: list[KernelSocket], listened: set[int]) -> list[Destination]:
-    """Return where our side called, the fullest first: each has the whole port range."""
+def _destinations(sockets: list[KernelSocket], listened: set[int], reuse: int) -> list[Destination]:
+    """Return where our side called, the fullest first: each has the whole port range.
+
+    `reuse` is tcp_tw_reuse: 1 allows it everywhere, 2 on loopback.
+    """
     low, high = port_range()
     ports = high - low + 1
     groups: dict[tuple[bytes, bytes, int], list[KernelSocket]] = {}
@@ -248,12 +286,15 @@ def _destinations(sockets: list[KernelSocket], listened: set[int]) -> list[Desti
         if not waits:
             continue
         ages = [max(TIME_WAIT_LENGTH - left, 0) for left in waits]
+        again = reuse == 1 or (reuse == 2 and (_is_loopback(local) or _is_loopback(remote)))
         span = max(min(_RATE_OVER, max(ages)), SECOND)
         rate = sum(age <= span for age in ages) * SECOND / span
         leaving = sum(left <= span for left in waits) * SECOND / span
         levels = round(rate * TIME_WAIT_LENGTH / SECOND) + len(group) - len(waits)
         free, net = ports - len(group), rate - leaving
         runs_out = round(max(free, 0) / net * SECOND) if levels > ports and net > 0 else None
+        if again:
+            runs_out = None
         found.append(
             Destination(
                 text_of(local, 0).removesuffix(":*"),
@@ -264,6 +305,11 @@ def _destinations(sockets: list[KernelSocket], listened: set[int]) -> list[Desti
                 rate,
                 levels,
                 runs_out,
+                sum(age > _REUSED_AFTER for age in ages) if again else 0,
             )
         )
     return sorted(found, key=lambda each: (-each.used, each.remote))
+
+
+def _is_loopback(address: bytes) -> bool:
+    return ip_address(plain_address(address)).is_loopback

@@ -17,6 +17,7 @@ _INFINITE: Final = 0x7FFFFFFF
 _RECOVERY: Final = ("open", "open", "open", "recovery", "loss")
 _REDUCING: Final = 2
 _WITHOUT_PEER: Final = (State.LISTEN, State.CLOSED)
+_MAPPED: Final = bytes(10) + b"\xff\xff"
 
 
 def values_in(info: bytes) -> dict[str, int]:
@@ -36,6 +37,11 @@ def text_of(address: bytes, port: int) -> str:
     """Return an endpoint as text, `*` for any address or port."""
     host = str(Endpoint(address, 0)).rpartition(":")[0] if any(address) else "*"
     return f"{host}:{port or '*'}"
+
+
+def plain_address(address: bytes) -> bytes:
+    """Return an IPv4 address that came inside an IPv6 one as itself."""
+    return address[12:] if address.startswith(_MAPPED) else address
 
 
 def connection_info(found: KernelSocket, time: int = 0) -> ConnectionInfo:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lastack.observe.core.diag import KernelSocket
-from lastack.observe.kernel_info import text_of, values_in
+from lastack.observe.kernel_info import plain_address, text_of, values_in
 from lastack.observe.watching import Look, Watching
 from lastack.tcp.states import State, state_named
 from lastack.wire.address import pack_address
@@ -34,7 +34,7 @@ class Choice:
             return False
         if self.ports and not self.ports & {each.local_port, each.remote_port}:
             return False
-        if self.hosts and not self.hosts & {_plain(each.local), _plain(each.remote)}:
+        if self.hosts and not self.hosts & {plain_address(each.local), plain_address(each.remote)}:
             return False
         return not self.pids or any(h.pid in self.pids for h in look.holders.of(each.inode))
 
@@ -56,14 +56,6 @@ def choice_of(text: str) -> Choice:
         else:
             hosts.add(pack_address(word))
     return Choice(frozenset(states), frozenset(ports), frozenset(hosts), frozenset(pids))
-
-
-_MAPPED: Final = bytes(10) + b"\xff\xff"
-
-
-def _plain(address: bytes) -> bytes:
-    """Return an IPv4 address that came inside an IPv6 one as itself."""
-    return address[12:] if address.startswith(_MAPPED) else address
 
 
 @dataclass

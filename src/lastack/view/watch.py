@@ -47,7 +47,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "quit": "Quit",
         "open": "Details",
         "prompt": "CLOSE-WAIT  :443  10.0.0.1  pid:4127",
-        "more": "and {count} more: choose with a filter",
+        "listed": "{count} of them listed: choose with a filter",
         "left_out": "and {count} more",
         "ended": "{count} ended since the start",
         "diagram": "Diagram",
@@ -89,7 +89,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "quit": "退出",
         "open": "详情",
         "prompt": "CLOSE-WAIT  :443  10.0.0.1  pid:4127",
-        "more": "另有 {count} 个：请用筛选",
+        "listed": "列出其中 {count} 个：请用筛选",
         "left_out": "另有 {count} 个",
         "ended": "启动以来已结束 {count} 个",
         "diagram": "状态图",
@@ -195,7 +195,7 @@ def sockets_table(
     """Return the table of these sockets; a last row says how many were left out."""
     words = WORDS[language]
     box = ASCII if ascii_only else SIMPLE_HEAD
-    table = Table(box=box, padding=(0, 1, 0, 0), pad_edge=False, collapse_padding=True)
+    table = Table(box=box, padding=0, pad_edge=False)
     for key in COLUMNS:
         justify: JustifyMethod = "right" if key in ("recv_q", "send_q") else "left"
         table.add_column(words[key], no_wrap=key != "timer", justify=justify)

@@ -6,7 +6,8 @@ from typing import Final
 from rich.cells import cell_len
 from rich.text import Text
 
-from lastack.observe.findings import Finding, Holding
+from lastack.observe.ages import given_up_after
+from lastack.observe.findings import UNACCEPTED, Finding, Holding, Listening
 from lastack.observe.watching import Heard, Source
 from lastack.tcp.states import State, linux_name
 from lastack.units import MINUTE, MS, SECOND
@@ -19,8 +20,13 @@ _HOUR: Final = 60 * MINUTE
 _DAY: Final = 24 * _HOUR
 _MOST: Final = 4
 """So many processes, peers, listeners or destinations are named one by one."""
-_NOBODY: Final = {State.TIME_WAIT: "nobody_wait", State.SYN_RECEIVED: "nobody_half"}
 _FIN_OUT: Final = (State.FIN_WAIT_1, State.CLOSING, State.LAST_ACK)
+_NOBODY: Final = {
+    State.TIME_WAIT: "nobody_wait",
+    State.SYN_RECEIVED: "nobody_half",
+    **dict.fromkeys(UNACCEPTED, "nobody_yet"),
+    **dict.fromkeys((*_FIN_OUT, State.FIN_WAIT_2), "nobody_closed"),
+}
 _ORPHAN_RETRIES: Final = 8
 """What the kernel takes for a tcp_orphan_retries of 0."""
 _ASCII: Final = str.maketrans(
@@ -123,12 +129,7 @@ def why_lines(
     _listeners(why)
     _destinations(why)
     _settings(why)
-    actors = [each for each in found.holders if each.how == "holds"]
-    actor = said.actor
-    if found.state is State.CLOSE_WAIT and actors:
-        pids = ", ".join(why.words["process"].format(pid=each.pid) for each in actors[:_MOST])
-        actor = f"{pids}. {said.actor[0].upper()}{said.actor[1:]}"
-    why.say(_sentence(actor, language), why.words["actor"])
+    why.say(_sentence(_actor(why, said.actor), language), why.words["actor"])
     why.say(_sentence(said.ends, language), why.words["ends"])
     why.say(said.many, why.words["look"])
     if found.heard.changes or found.heard.ended:
@@ -138,6 +139,23 @@ def why_lines(
     if missing:
         why.say(why.words["; "].join(missing) + why.words["."], why.words["not_seen"], "dim")
     return why.lines
+
+
+def _actor(why: _Why, actor: str) -> str:
+    """Return who must act; of CLOSE-WAIT by their numbers, and who should have accepted them."""
+    found, words = why.found, why.words
+    if found.state is not State.CLOSE_WAIT:
+        return actor
+    pids = [each.pid for each in found.holders if each.how == "holds"][:_MOST]
+    parts = [words[", "].join(words["process"].format(pid=pid) for pid in pids)] if pids else []
+    if late := [pid for each in found.listeners for pid in each.pids][:_MOST]:
+        shown = words[", "].join(words["process"].format(pid=pid) for pid in late)
+        parts.append(words["accepts"].format(pids=shown))
+    return words[". "].join([*parts, _capital(actor)])
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _sentence(text: str, language: str) -> str:
@@ -158,7 +176,9 @@ def _head(name: str, meaning: str, section: str, width: int, plain: bool) -> lis
 
 
 def _name_of(why: _Why, holding: Holding) -> str:
-    command = fitted(holding.command or holding.name, max(24, why.width // 2))
+    program, blank, arguments = (holding.command or holding.name).partition(" ")
+    command = program.rpartition("/")[2] + blank + arguments
+    command = fitted(command, max(24, why.width // 2))
     text = f"pid {holding.pid} {command}"
     if holding.descriptors:
         key = "fd" if len(holding.descriptors) == 1 else "fds"
@@ -219,6 +239,10 @@ def _queues(why: _Why) -> None:
         parts.append(why.words["only_fin"])
     if found.retransmitting:
         parts.append(why.word("resent", count=found.retransmitting, most=found.most_retransmits))
+    if found.window_closed:
+        parts.append(why.word("window_closed", count=found.window_closed))
+    if found.probing:
+        parts.append(why.word("probing", count=found.probing, most=found.most_probes))
     running = found.count - found.timers.get(0, 0)
     if found.state is State.LISTEN:
         pass
@@ -244,7 +268,7 @@ def _listeners(why: _Why) -> None:
     for each in why.found.listeners[:_MOST]:
         text = why.word(
             "listener",
-            local=each.local,
+            local=each.local + _holder_of(why, each),
             half_open=each.half_open,
             waiting=each.waiting,
             backlog=each.backlog,
@@ -252,6 +276,13 @@ def _listeners(why: _Why) -> None:
         if each.resent:
             text += " · " + why.word("half_resent", resent=each.resent, most=each.most_resent)
         why.say(text)
+
+
+def _holder_of(why: _Why, each: Listening) -> str:
+    if not each.pids:
+        return ""
+    pids = ", ".join(map(str, each.pids[:_MOST])) + (", …" if each.pids[_MOST:] else "")
+    return why.words["of"].format(pids=pids, name=each.name)
 
 
 def _destinations(why: _Why) -> None:
@@ -268,12 +299,17 @@ def _destinations(why: _Why) -> None:
             )
         )
         rate = f"{each.rate:.3g}"
+        if each.reusable:
+            why.say(why.word("reusable", count=each.reusable))
         if each.used >= each.ports:
-            why.say(why.words["ran_out"], style="bold red")
+            if not each.reusable:
+                why.say(why.words["ran_out"], style="bold red")
         elif each.runs_out is not None:
             left = span(each.runs_out, why.language)
             why.say(why.word("runs_out", rate=rate, left=left), style="bold yellow")
-        else:
+        elif not each.rate:
+            why.say(why.words["idle"])
+        elif each.levels <= each.ports or not each.reusable:
             share = f"{each.levels / each.ports:.1%}"
             why.say(why.word("levels", rate=rate, levels=each.levels, share=share))
 
@@ -288,15 +324,32 @@ def _settings(why: _Why) -> None:
         tries = settings["tcp_syn_retries"] + settings["tcp_syn_linear_timeouts"]
         why.say(why.word("syn_retries", value=tries))
     elif found.state in _FIN_OUT and found.count:
-        orphan = settings["tcp_orphan_retries"] or _ORPHAN_RETRIES
-        why.say(why.word("fin_retries", orphan=orphan, held=settings["tcp_retries2"]))
+        why.say(_given_up(why, "fin_retries"))
+    elif found.state in UNACCEPTED and found.retransmitting:
+        why.say(_given_up(why, "retries"))
     elif found.state is State.SYN_RECEIVED:
         if found.count:
             why.say(why.word("synack_retries", value=settings["tcp_synack_retries"]))
         why.say(why.words[f"cookies_{min(settings['tcp_syncookies'], 2)}"])
+    if found.listeners and found.state not in UNACCEPTED:
+        why.say(why.word("backlog", value=settings["somaxconn"]))
     if found.counters:
         shown = ", ".join(f"{name} {value:,}" for name, value in found.counters.items())
         why.say(why.words["counters"].format(counters=shown))
+
+
+def _given_up(why: _Why, key: str) -> str:
+    """Return for how long the kernel sends again, as it was told."""
+    settings, language = why.found.settings, why.language
+    most = settings["tcp_rto_max_ms"] * MS
+    orphan, held = settings["tcp_orphan_retries"] or _ORPHAN_RETRIES, settings["tcp_retries2"]
+    return why.word(
+        key,
+        orphan=orphan,
+        held=held,
+        orphan_for=span(given_up_after(orphan, most), language),
+        held_for=span(given_up_after(held, most), language),
+    )
 
 
 def _broken(text: str, width: int) -> list[str]:

@@ -1,0 +1,164 @@
+"""What `lastack why` claims of sockets in one state, each claim by the numbers the kernel gives."""
+
+from collections.abc import Iterator
+
+import pytest
+from rich.cells import cell_len
+
+from lastack.observe.ages import given_up_after
+from lastack.observe.core.diag import TIMERS, KernelSocket
+from lastack.observe.findings import Finding, finding_of
+from lastack.observe.processes import Holder, Holders
+from lastack.observe.watching import Look, Watching
+from lastack.tcp.states import State
+from lastack.units import MS, SECOND
+from lastack.view.why import why_lines
+from lastack.wire.address import pack_address
+
+S = State
+HERE, THERE = pack_address("10.0.0.1"), pack_address("10.0.0.2")
+LOOPBACK = pack_address("127.0.0.1")
+
+
+@pytest.fixture
+def watching() -> Iterator[Watching]:
+    with Watching(events=False) as found:
+        yield found
+
+
+def one(state: State, timer: str = "", probes: int = 0, left: int = 0) -> KernelSocket:
+    """A connection to 10.0.0.2:80, or a listener at port 7000."""
+    made = KernelSocket(2, state)
+    made.local, made.local_port = HERE, 7000
+    if state is not S.LISTEN:
+        made.remote, made.remote_port = THERE, 80
+    made.timer, made.retransmits, made.expires = TIMERS.index(timer), probes, left
+    return made
+
+
+def held(by_inode: dict[int, Holder]) -> Holders:
+    """Holders of these sockets alone."""
+    found = Holders()
+    found.by_inode = {inode: [holder] for inode, holder in by_inode.items()}
+    return found
+
+
+def found_in(
+    watching: Watching, state: State, *sockets: KernelSocket, holders: Holders | None = None
+) -> Finding:
+    return finding_of(state, Look(list(sockets), holders or held({}), {}), watching)
+
+
+def said(found: Finding, language: str = "en", width: int = 100) -> str:
+    lines = [line.plain for line in why_lines(found, language, width)]
+    assert max(map(cell_len, lines)) <= width
+    return " ".join(" ".join(lines).split())
+
+
+def test_probes_are_not_retransmissions(watching: Watching) -> None:
+    """The kernel counts unanswered probes of a closed window and of keep-alive in one field."""
+    found = found_in(
+        watching,
+        S.ESTABLISHED,
+        one(S.ESTABLISHED, "persist", 4),
+        one(S.ESTABLISHED, "persist"),
+        one(S.ESTABLISHED, "keepalive", 2),
+        one(S.ESTABLISHED, "retransmit", 3),
+    )
+    assert (found.retransmitting, found.most_retransmits) == (1, 3)
+    assert (found.window_closed, found.probing, found.most_probes) == (2, 2, 4)
+    text = said(found)
+    assert "1 retransmit, up to 3 times so far" in text
+    assert "the peer's window is closed in 2 of them" in text
+    assert "the peers of 2 have not answered a probe, up to 4 in a row" in text
+
+
+@pytest.mark.parametrize("state", [S.ESTABLISHED, S.CLOSE_WAIT])
+def test_what_nobody_holds_yet_waits_for_accept_and_its_listener_is_named(
+    watching: Watching, state: State
+) -> None:
+    """Only before accept() has an open connection no process; who should call it is known."""
+    listener = one(S.LISTEN)
+    listener.inode, listener.unread, listener.unsent = 77, 1, 16
+    holders = held({77: Holder(4127, "server", "/usr/bin/server --fast")})
+    found = found_in(watching, state, listener, one(state), holders=holders)
+    [listening] = found.listeners
+    assert (listening.waiting, listening.pids, listening.name) == (1, [4127], "server")
+    text = said(found)
+    assert "1 held by no process: nobody has called accept() for them yet" in text
+    assert "listener 10.0.0.1:7000 (pid 4127 server)" in text
+    if state is S.CLOSE_WAIT:
+        assert "Who must act: pid 4127, which should call accept(). The application" in text
+        assert "该谁行动：pid 4127 应调用 accept()。本方的" in said(found, "zh")
+
+
+@pytest.mark.parametrize("state", [S.FIN_WAIT_1, S.FIN_WAIT_2, S.CLOSING, S.LAST_ACK])
+def test_what_nobody_holds_any_more_was_closed(watching: Watching, state: State) -> None:
+    """Nobody waits for accept() in a state that begins with close()."""
+    text = said(found_in(watching, state, one(state)))
+    assert "1 held by no process: closed by their user" in text
+    assert "accept" not in text
+
+
+def test_a_program_with_a_long_path_keeps_its_arguments(watching: Watching) -> None:
+    """Which script it is counts for more than where the interpreter lies."""
+    leaked = one(S.CLOSE_WAIT)
+    leaked.inode = 5
+    holder = Holder(4127, "python3", "/opt/very/long/way/to/versions/3.11/bin/python3 worker.py -x")
+    holder.descriptors = [3]
+    found = found_in(watching, S.CLOSE_WAIT, leaked, holders=held({5: holder}))
+    assert "all held by pid 4127 python3 worker.py -x (fd 3)" in said(found)
+    assert "该谁行动：pid 4127。本方的应用程序" in said(found, "zh")
+
+
+def test_the_kernel_gives_up_by_time_not_by_count(watching: Watching) -> None:
+    """tcp(7): tcp_retries2 of 15 is 924.6 s; a device that is down makes no retransmission count."""
+    assert given_up_after(15, 120 * SECOND) == 924_600 * MS
+    assert given_up_after(8, 120 * SECOND) == 102_200 * MS
+    assert given_up_after(3, 1 * SECOND) == (200 + 400 + 800) * MS + 1 * SECOND
+    found = found_in(watching, S.FIN_WAIT_1, one(S.FIN_WAIT_1, "retransmit", 14))
+    found.settings.update(tcp_orphan_retries=0, tcp_retries2=15, tcp_rto_max_ms=120_000)
+    text = said(found)
+    assert "sent again for 1 min 42 s where no process holds it (tcp_orphan_retries 8)" in text
+    assert "else for 15 min 24 s (tcp_retries2 15)" in text
+    assert "after 8 retransmissions" not in text
+
+
+def many_in_time_wait(local: bytes, low: int, count: int, age: int) -> list[KernelSocket]:
+    made = []
+    for port in range(low, low + count):
+        each = one(S.TIME_WAIT, "time wait", left=60_000 - age)
+        each.local, each.remote, each.local_port = local, local, port
+        made.append(each)
+    return made
+
+
+def test_ports_in_time_wait_are_not_used_up_where_connect_may_take_them_again(
+    namespace: object, watching: Watching
+) -> None:
+    """tcp_tw_reuse of 2 does so on loopback, 1 everywhere, after a second."""
+    for name, value in (("ip_local_port_range", "40000 40049"), ("tcp_tw_reuse", "2")):
+        with open(f"/proc/sys/net/ipv4/{name}", "w") as file:
+            file.write(value)
+    old = found_in(watching, S.TIME_WAIT, *many_in_time_wait(LOOPBACK, 40000, 50, 5000))
+    assert old.destinations[0].reusable == 50
+    assert "no port is left" not in said(old)
+    assert "connect() may take 50 of them again" in said(old)
+    young = found_in(watching, S.TIME_WAIT, *many_in_time_wait(LOOPBACK, 40000, 50, 500))
+    assert "no port is left: connect() fails" in said(young)
+    abroad = found_in(watching, S.TIME_WAIT, *many_in_time_wait(HERE, 40000, 50, 5000))
+    assert abroad.destinations[0].reusable == 0
+    assert "no port is left: connect() fails" in said(abroad)
+
+
+def test_where_none_has_come_lately_no_rate_is_told(watching: Watching) -> None:
+    """Zero a second would level off at nothing: no help to anybody."""
+    text = said(found_in(watching, S.TIME_WAIT, *many_in_time_wait(HERE, 40000, 3, 30_000)))
+    assert "none has come in the last 10 s" in text
+    assert "levels off" not in text
+
+
+def test_how_long_a_backlog_may_be_is_said(watching: Watching) -> None:
+    """listen() asks, net.core.somaxconn bounds."""
+    found = found_in(watching, S.SYN_RECEIVED, one(S.LISTEN), one(S.SYN_RECEIVED))
+    assert f"at most {found.settings['somaxconn']:,} (somaxconn)" in said(found)
