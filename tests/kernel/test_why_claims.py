@@ -112,7 +112,7 @@ def test_a_program_with_a_long_path_keeps_its_arguments(watching: Watching) -> N
 
 
 def test_the_kernel_gives_up_by_time_not_by_count(watching: Watching) -> None:
-    """tcp(7): tcp_retries2 of 15 is 924.6 s; a device that is down makes no retransmission count."""
+    """ip-sysctl: tcp_retries2 of 15 is 924.6 s; while a device is down no try of it counts."""
     assert given_up_after(15, 120 * SECOND) == 924_600 * MS
     assert given_up_after(8, 120 * SECOND) == 102_200 * MS
     assert given_up_after(3, 1 * SECOND) == (200 + 400 + 800) * MS + 1 * SECOND
