@@ -289,7 +289,7 @@ def stuck_in_fin_wait_1() -> Scene:
     scene = Scene()
     scene.opens()
     scene.cut_the_line(True, True)
-    scene.closes(True, wait=200 * MS)
+    scene.closes(True, wait=6 * SECOND)
     return scene
 
 
@@ -309,7 +309,26 @@ def last_ack_lost() -> Scene:
     scene.opens()
     scene.closes(True)
     scene.cut_the_line(True, False)
-    scene.closes(False, wait=500 * MS)
+    scene.closes(False, wait=6 * SECOND)
+    return scene
+
+
+def being_closed() -> Scene:
+    """The capture ends soon after the first FIN: nothing more was due."""
+    scene = Scene()
+    scene.opens()
+    scene.closes(True, wait=SECOND)
+    return scene
+
+
+def half_closed() -> Scene:
+    """One end has finished long ago; the other still has something to say."""
+    scene = Scene()
+    scene.opens()
+    scene.acts(True, "shutdown_write")
+    for _ in range(20):
+        scene.says(False, b"more", wait=SECOND)
+        scene.reads(True)
     return scene
 
 
@@ -475,6 +494,10 @@ SCENES: dict[str, Expected] = {
     ),
     "LAST-ACK lost": Expected(
         last_ack_lost, _H.COMPLETE, _T.LAST_ACK_LOST, False, _S.LAST_ACK, where=("right",)
+    ),
+    "being closed": Expected(being_closed, _H.COMPLETE, _T.BEING_CLOSED, False, _S.CLOSE_WAIT),
+    "half closed and talking": Expected(
+        half_closed, _H.COMPLETE, _T.BEING_CLOSED, False, _S.CLOSE_WAIT
     ),
     "TIME-WAIT assassination": Expected(
         time_wait_assassination,

@@ -14,6 +14,7 @@ from lastack.observe.core.groups import (
     Group,
     Groups,
 )
+from lastack.observe.core.verdicts import STUCK_AFTER
 from lastack.units import MS, SECOND
 
 HOST, CLIENT = bytes((10, 0, 0, 2)), bytes((10, 0, 0, 1))
@@ -83,6 +84,8 @@ def test_a_close_wait_leak_has_a_place() -> None:
         wire.opens((CLIENT, port), (HOST, 8080))
         wire.passes((CLIENT, port), (HOST, 8080), F | A, 1, 1)
         wire.passes((HOST, 8080), (CLIENT, port), A, 1, 2)
+    wire.now += STUCK_AFTER
+    wire.opens((CLIENT, 3000), (HOST, 8080))
     [leak] = wire.done().found()
     assert (leak.kind, leak.place, leak.count) == (CLOSE_WAIT_LEAK, "10.0.0.2:8080", 10)
 

@@ -19,7 +19,6 @@ from lastack.observe.core.ends import (
 )
 from lastack.observe.core.flow import Flow
 from lastack.observe.core.moves import TWO_MSL
-from lastack.observe.core.scan import Scanner
 from lastack.observe.core.verdicts import Handshake, Teardown, verdict_on
 from lastack.tcp.events import StateChanged
 from lastack.tcp.states import Cause
@@ -40,12 +39,12 @@ def first_flow(name: str, where: str, scene: Scene) -> tuple[Flow, bool]:
             first = passage.from_a if first is None else first
             writer.write(passage.intact.to_bytes(), EPOCH + time)
     writer.flush()
-    scanner = Scanner()
+    observer = Observer()
     for batch in BatchReader(io.BytesIO(file.getvalue())).batches():
-        scanner.batch(batch)
-    flows = sorted({*scanner.flows.values(), *scanner.finished}, key=lambda flow: flow.number)
+        observer.batch_seen(batch)
+    observer.time_passed(EPOCH + scene.now)
     assert first is not None
-    return flows[0], first
+    return observer.close()[0], first
 
 
 @pytest.mark.parametrize(("name", "where"), CASES)

@@ -91,7 +91,7 @@ class Observer:
         """Return all the connections that are left, in the order of their beginning."""
         left = self.scanner.flows.values()
         for flow in left:
-            self._time_passes(flow)
+            self._watched_enough(flow)
         self.scanner.flows = Table()
         return sorted(self.take_finished() + left, key=_number)
 
@@ -116,12 +116,13 @@ class Observer:
                 self._let_go(flow)
 
     def _let_go(self, flow: Flow) -> None:
-        self._time_passes(flow)
+        self._watched_enough(flow)
         self.scanner.forget(flow)
         self.scanner.finished.append(flow)
 
-    def _time_passes(self, flow: Flow) -> None:
+    def _watched_enough(self, flow: Flow) -> None:
         """Whoever has connections told of earlier hears nothing of the end of TIME-WAIT."""
+        flow.until = self._now
         if self.linger >= TWO_MSL:
             flow.time_passed(self._now)
 

@@ -67,6 +67,7 @@ VERDICTS: Final[dict[str, dict[str, tuple[str, str]]]] = {
             "nothing was captured of one end: a one-sided tap or an asymmetric path",
         ),
         "open": ("open", "it was open when the capture ended"),
+        "being closed": ("being closed", "one end had finished when the capture ended"),
         "never open": ("never open", "it did not get past the handshake"),
         "time wait reuse": (
             "TIME-WAIT reuse",
@@ -113,6 +114,7 @@ VERDICTS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "peer silent": ("对端沉默", "不再应答：主机停机、路径中断或防火墙"),
         "half seen": ("只见一端", "另一端未被抓取：单侧抓包或路径不对称"),
         "open": ("仍打开", "抓包结束时它仍打开"),
+        "being closed": ("正在关闭", "抓包结束时一端已关闭"),
         "never open": ("从未打开", "没有走完握手"),
         "time wait reuse": (
             "TIME-WAIT 中被重用",

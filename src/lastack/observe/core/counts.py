@@ -9,7 +9,7 @@ from lastack.observe.core.groups import Groups
 from lastack.observe.core.verdicts import Handshake, Teardown, Verdict
 
 _COMPLETE: Final = Handshake.COMPLETE
-_FINE: Final = (Teardown.NORMAL, Teardown.THREE_SEGMENT, Teardown.OPEN)
+_FINE: Final = (Teardown.NORMAL, Teardown.THREE_SEGMENT, Teardown.OPEN, Teardown.BEING_CLOSED)
 
 
 class Counts:

@@ -61,6 +61,8 @@ class Flow:
     """Given up while it was open, for want of room."""
     reused: bool
     """Another connection took its addresses and ports over while an end was in TIME-WAIT."""
+    until: i64
+    """The capture's time when it was let go, nanoseconds; 0 as long as it is watched."""
     unseen: i64
     order: int
     """The letters of `history`, five bits each: many connections have the same few."""
@@ -80,6 +82,7 @@ class Flow:
         self.steady = False
         self.evicted = False
         self.reused = False
+        self.until = 0
         self.unseen = 0
         self.order = 0
 

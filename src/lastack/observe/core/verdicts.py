@@ -24,6 +24,7 @@ from lastack.observe.core.ends import (
 )
 from lastack.observe.core.flow import Flow
 from lastack.tcp.states import Cause
+from lastack.units import SECOND
 
 
 class Handshake(IntEnum):
@@ -79,6 +80,8 @@ class Teardown(IntEnum):
     STUCK_IN_CLOSING = 15
     HALF_SEEN = 16
     """It was closing, and of the other end nothing was captured."""
+    BEING_CLOSED = 17
+    """One end had finished, and the capture ended before more was due."""
 
     def __str__(self) -> str:
         return self.name.lower().replace("_", " ")
@@ -101,6 +104,10 @@ class Also(IntEnum):
 _WAITS: Final = FIN_WAIT_1 | FIN_WAIT_2 | CLOSE_WAIT | CLOSING | LAST_ACK
 SILENT_AFTER: Final = 3
 """Retransmissions without a word from the other end that make it silent."""
+STUCK_AFTER: Final = 5 * SECOND
+"""What should have followed, and has not for so long before the capture ends, is stuck: a FIN has
+been sent again twice by then (RFC 6298 2.1), and Zeek gives up attempts and closed connections
+(tcp_attempt_delay, tcp_close_delay)."""
 
 
 @mypyc_attr(acyclic=True)
@@ -230,6 +237,15 @@ def _last(end: End, cause: Cause) -> Change | None:
     return found
 
 
+def _moved(end: End) -> i64:
+    """Return when it came to where it is; when it was last heard of where that was not seen."""
+    found = end.last
+    for change in end.changes:
+        if change.evidence is not Evidence.REFUTED:
+            found = change.time
+    return found
+
+
 def _was_reset(flow: Flow, verdict: Verdict) -> bool:
     """A reset that was believed ended it, at the end that got it; not one after the end."""
     for by_a in (True, False):
@@ -270,7 +286,7 @@ def _is_stuck(flow: Flow, verdict: Verdict) -> bool:
                 break
             if end.states == FIN_WAIT_2:
                 verdict.teardown, verdict.by_a = Teardown.STUCK_IN_FIN_WAIT_2, by_a
-                verdict.state, verdict.since = FIN_WAIT_2, end.changes[-1].time
+                verdict.state, verdict.since = FIN_WAIT_2, _moved(end)
                 return True
             verdict.teardown, verdict.by_a = Teardown.PEER_SILENT, not by_a
             verdict.state, verdict.since = end.states, other.last
@@ -285,8 +301,7 @@ def _is_stuck(flow: Flow, verdict: Verdict) -> bool:
             (CLOSE_WAIT, Teardown.STUCK_IN_CLOSE_WAIT),
         ):
             if end.states == state and not (state == CLOSE_WAIT and _only_presumed(end)):
-                verdict.teardown, verdict.by_a, verdict.state = name, by_a, state
-                verdict.since = end.changes[-1].time
+                _waits(flow, verdict, by_a, name)
                 return True
     for by_a in (True, False):
         end = flow.a if by_a else flow.b
@@ -296,10 +311,19 @@ def _is_stuck(flow: Flow, verdict: Verdict) -> bool:
             (FIN_WAIT_2, Teardown.STUCK_IN_FIN_WAIT_2),
         ):
             if end.states == state:
-                verdict.teardown, verdict.by_a = name, by_a
-                verdict.state, verdict.since = state, end.changes[-1].time
+                _waits(flow, verdict, by_a, name)
                 return True
     return False
+
+
+def _waits(flow: Flow, verdict: Verdict, by_a: bool, stuck: Teardown) -> None:
+    """One end waits: it is stuck if whoever has to act has done nothing new for long enough."""
+    end = flow.a if by_a else flow.b
+    must_act = flow.track_a if by_a == (end.states == CLOSE_WAIT) else flow.track_b
+    verdict.by_a, verdict.state, verdict.since = by_a, end.states, _moved(end)
+    waited = max(flow.until, flow.last) - max(verdict.since, must_act.nxt_at)
+    long = waited >= STUCK_AFTER or end.unanswered >= SILENT_AFTER
+    verdict.teardown = stuck if long else Teardown.BEING_CLOSED
 
 
 def _only_presumed(end: End) -> bool:
