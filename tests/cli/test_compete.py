@@ -4,6 +4,7 @@ import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from rich.cells import cell_len
@@ -95,3 +96,39 @@ def test_a_wrong_word_is_a_sentence(arguments: str, complaint: str) -> None:
     """Exit 2."""
     done = CliRunner().invoke(compete, arguments.split())
     assert done.exit_code == 2 and complaint in done.output
+
+
+WRONG = {
+    "Fraction": ("self.cwnd = self.cwnd * 0.7", "", "TypeError: "),
+    "Endless": ("self.ssthresh = float('inf')", "", "TypeError: "),
+    "Fault": ("raise ValueError('no idea')", "", "mine.py:6: ValueError: no idea"),
+    "Pace": ("pass", "    def pacing_rate(self):\n        return 1e6\n", "TypeError: "),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_with_a_class_of_ones_own_is_said(case: str, tmp_path: Path) -> None:
+    """Not that some connection was aborted, but what and where, interpreted and compiled."""
+    line, more, said = WRONG[case]
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from lastack import CongestionController\n\n\n"
+        "class Mine(CongestionController):\n"
+        f"    def on_ack(self, sample):\n        {line}\n\n{more}\n"
+        "    def on_loss(self, in_flight, now):\n        pass\n\n"
+        "    def on_timeout(self, in_flight, now):\n        pass\n"
+    )
+    with pytest.raises(click.ClickException) as caught:
+        run(f"--controllers cubic,{file}:Mine {SHORT}")
+    assert said in caught.value.format_message()
+
+
+def test_a_class_that_lacks_a_method_does_not_begin(tmp_path: Path) -> None:
+    """Compiled, Python itself would let it be made."""
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from lastack import CongestionController\n\n\n"
+        "class Mine(CongestionController):\n    def on_ack(self, sample):\n        pass\n"
+    )
+    with pytest.raises(click.UsageError, match="Mine has no on_loss"):
+        run(f"--controllers {file}:Mine {SHORT}")

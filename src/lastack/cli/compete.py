@@ -4,6 +4,7 @@ import importlib.util
 import re
 import sys
 from pathlib import Path as FilePath
+from traceback import extract_tb
 from typing import Any, Final
 
 import click
@@ -26,7 +27,7 @@ from lastack.sim.compete import Entrant, Path, Result
 from lastack.sim.compete import compete as run_competition
 from lastack.tcp.config import Config
 from lastack.tcp.config import preset as preset_named
-from lastack.tcp.congestion import CONTROLLERS, CongestionController
+from lastack.tcp.congestion import CONTROLLERS, CongestionController, controller_class
 from lastack.units import MS, SECOND
 from lastack.view.curves import Panel, curves_svg
 
@@ -119,7 +120,7 @@ def compete(
     over time. A controller of your own is a class in a Python file: --controllers
     cubic,mine.py:Mine (examples/own_controller.py is one).
     """
-    config = preset_named(preset)
+    config = preset_named(preset).replace(strict=True)  # what a user's class raises is to be seen
     if rate <= 0:
         raise click.UsageError("a bottleneck has a --rate")
     if loss > 0.9:
@@ -131,7 +132,13 @@ def compete(
     if ecn is not None:
         path.mark = ecn[1] or path.bdp(ecn[0])
     entrants = _entrants(controllers, config)
-    result = run_competition(entrants, path, round(seconds * SECOND), seed)
+    try:
+        result = run_competition(entrants, path, round(seconds * SECOND), seed)
+    except Exception as error:
+        sentence = _explained(error, entrants)
+        if not sentence:
+            raise
+        raise click.ClickException(sentence) from error
     if svg is not None:
         svg.write_text(_picture(result, lang), encoding="utf-8")
     if as_json:
@@ -172,7 +179,23 @@ def _kind(name: str) -> str | type[object]:
     kind: Any = getattr(module, attribute, None)
     if not isinstance(kind, type) or not issubclass(kind, CongestionController):
         raise click.UsageError(f"{file} has no CongestionController named {attribute!r}")
-    return kind
+    try:
+        return controller_class(kind)
+    except OSError as error:
+        raise click.UsageError(f"{file}: {str(error.strerror).partition(': ')[2]}") from None
+
+
+def _explained(error: Exception, entrants: list[Entrant]) -> str:
+    """Return what came of a user's class in a sentence, with the place in its file if it is there;
+    "" where no such class takes part.
+    """
+    kinds = [entrant.config.congestion for entrant in entrants]
+    files = [sys.modules[kind.__module__].__file__ for kind in kinds if isinstance(kind, type)]
+    place = ""
+    for frame in extract_tb(error.__traceback__):
+        if frame.filename in files:
+            place = f"{frame.filename}:{frame.lineno}: "
+    return f"{place}{type(error).__name__}: {error}" if files else ""
 
 
 def _print_text(result: Result, lang: str) -> None:

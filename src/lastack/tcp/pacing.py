@@ -13,6 +13,7 @@ that segments stay large; the other half makes up for timers that go off late.
 
 from typing import Final
 
+from lastack.tcp.congestion import must_be_whole
 from lastack.tcp.pacer import LEAST_QUANTUM, Pacer
 from lastack.tcp.tcb import Tcb
 from lastack.units import NEVER
@@ -29,6 +30,7 @@ def update(tcb: Tcb) -> None:
     if controller is None:
         return
     rate = controller.pacing_rate()
+    must_be_whole(controller, rate)
     if rate == 0 and tcb.rtt.srtt and (tcb.config.pacing or _in_doubt(tcb)):
         slow = 2 * controller.cwnd < controller.ssthresh
         percent = SLOW_START_PERCENT if slow else AVOIDANCE_PERCENT

@@ -6,7 +6,7 @@ mark, the end of recovery. `Config.window_validation` says what is done about it
 
 from typing import Final
 
-from lastack.tcp.congestion import CongestionController
+from lastack.tcp.congestion import CongestionController, must_be_whole
 from lastack.tcp.congestion.validation import PERIOD_LEAST, PERIOD_ROUNDS, Validation
 from lastack.tcp.recovery import Acked, Phase
 from lastack.tcp.tcb import Tcb
@@ -91,6 +91,7 @@ def timed_out(tcb: Tcb, controller: CongestionController, flight: int, now: int)
         validation.congested(controller, tcb.sent.octets, _period(tcb), now)
         validation.pipe.clear()
     controller.on_timeout(flight, now)
+    must_be_whole(controller, 0)
 
 
 def marked(tcb: Tcb, controller: CongestionController, prior: int, now: int) -> None:

@@ -7,7 +7,12 @@ import errno
 from typing import Final
 
 from lastack.errors import error_for
-from lastack.tcp.congestion.base import AckSample, CongestionController, initial_window
+from lastack.tcp.congestion.base import (
+    AckSample,
+    CongestionController,
+    initial_window,
+    must_be_whole,
+)
 from lastack.tcp.congestion.bbr import Bbr
 from lastack.tcp.congestion.cubic import Cubic
 from lastack.tcp.congestion.dctcp import Dctcp
@@ -20,6 +25,8 @@ CONTROLLERS: Final[dict[str, type[CongestionController]]] = {
     "bbr": Bbr,
     "dctcp": Dctcp,
 }
+_OWN: Final = ("on_ack", "on_loss", "on_timeout")
+"""What a class has to have of its own; compiled, an abstract base does not see to that."""
 
 
 def register(name: str, kind: type[CongestionController]) -> None:
@@ -34,14 +41,18 @@ def register(name: str, kind: type[CongestionController]) -> None:
 
 
 def controller_class(named: str | type[object]) -> type[CongestionController]:
-    """Return what Config's `congestion` means; ENOENT for an unknown name or another class."""
+    """Return what Config's `congestion` means; ENOENT for an unknown name, or a class that is none
+    or lacks a method."""
     if isinstance(named, str):
         if named in CONTROLLERS:
             return CONTROLLERS[named]
         raise error_for(errno.ENOENT, f"{named!r} is not one of {', '.join(CONTROLLERS)}")
-    if issubclass(named, CongestionController):
+    if isinstance(named, type) and issubclass(named, CongestionController):
+        for method in _OWN:
+            if getattr(named, method) is getattr(CongestionController, method):
+                raise error_for(errno.ENOENT, f"{named.__name__} has no {method}")
         return named
-    raise error_for(errno.ENOENT, f"{named.__name__} is no CongestionController")
+    raise error_for(errno.ENOENT, f"{named!r} is no CongestionController")
 
 
 __all__ = [
@@ -54,5 +65,6 @@ __all__ = [
     "NewReno",
     "controller_class",
     "initial_window",
+    "must_be_whole",
     "register",
 ]

@@ -202,6 +202,15 @@ class CongestionController(ABC):
         self.mss = mss
 
 
+def must_be_whole(controller: CongestionController, rate: int) -> None:
+    """Raise TypeError for a window or rate that is no whole number, as the compiled core does."""
+    if type(controller.cwnd + controller.ssthresh + rate) is not int:
+        raise TypeError(
+            f"{type(controller).__name__}: octets are whole numbers; cwnd is {controller.cwnd}, "
+            f"ssthresh {controller.ssthresh}, pacing_rate() {rate}"
+        )
+
+
 def initial_window(mss: int, segments: int) -> int:
     """Return IW in octets: a number of segments, or by RFC 5681 3.1 when that is 0."""
     if segments:
