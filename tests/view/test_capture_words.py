@@ -10,8 +10,10 @@ from lastack.observe.core.frames import Skipped
 from lastack.observe.core.groups import KINDS, Group
 from lastack.observe.core.verdicts import Also
 from lastack.observe.core.violations import Rule
+from lastack.tcp.states import ROWS, Cause
 from lastack.view.capture_words import EVIDENCE, WORDS
 from lastack.view.captures import group_line
+from lastack.view.machine_words import cause_words, section_words
 from lastack.view.stream_words import STREAM
 from lastack.view.verdict_words import (
     GROUPS,
@@ -25,6 +27,8 @@ from lastack.view.verdict_words import (
 )
 
 CHINESE = re.compile("[一-鿿]")
+SAME_IN_CHINESE = {Cause.CLOSE, Cause.ABORT, Cause.SYN, Cause.SYN_ACK, Cause.FIN, Cause.RESET}
+"""The user's calls and the segments are called by their names in the RFC."""
 
 
 @pytest.mark.parametrize("one", [*Handshake, *Teardown, *Also])
@@ -59,6 +63,16 @@ def test_every_group_has_a_line(kind: str) -> None:
 def test_every_remark_has_words(remark: Remark) -> None:
     """What Wireshark says of a segment, beside it in the ladder."""
     assert REMARKS["en"][remark].isascii() and CHINESE.search(REMARKS["zh"][remark])
+
+
+def test_every_cause_is_told_in_the_language_of_the_reader() -> None:
+    """By the name that JSON has it under, with the section and its step."""
+    for cause in Cause:
+        assert cause_words(str(cause), "en").isascii()
+        assert CHINESE.search(cause_words(str(cause), "zh")) or cause in SAME_IN_CHINESE
+    for row in ROWS:
+        assert section_words(row.section, "en") == row.section
+        assert not re.search("[a-z]", section_words(row.section, "zh"))
 
 
 def test_no_word_is_there_in_one_language_alone() -> None:

@@ -5,10 +5,11 @@ import pytest
 from lastack.sim.pair import TwoHosts
 from lastack.sim.talk import Conversation
 from lastack.tcp.config import Config
-from lastack.tcp.states import State
+from lastack.tcp.states import Cause, State
 from lastack.view.ladder import Ladder, short
 from lastack.view.story import final_states, ladder_of
 from lastack.view.story_words import WORDS
+from lastack.wire.stop import Stop
 
 S = State
 
@@ -71,6 +72,8 @@ def test_a_world_without_loss_has_nothing_to_remark() -> None:
 
 
 def test_both_languages_have_the_same_words() -> None:
-    """No reason is missing in either."""
+    """None is missing in either: every cause of a change, every stop of a segment."""
     assert WORDS["en"].keys() == WORDS["zh"].keys()
+    assert {each.name for each in (*Cause, *Stop)} <= WORDS["en"].keys()
+    assert all(words.isascii() for words in WORDS["en"].values())
     assert "重传（RTO " in _play(0.1, 4, language="zh").text()

@@ -181,7 +181,7 @@ def _print_text(
         out.print(line, no_wrap=True, crop=True)
     words = _WORDS[lang]
     infos = [(words[name], info) for name, info in rehearsal.infos()]
-    show(out, tcb_table(infos, names, ascii_only))
+    show(out, tcb_table(infos, names, ascii_only, lang))
     counts = _counts(rehearsal)
     said = words["reset" if rehearsal.play.reset else "good"]
     heard = rehearsal.server.heard if rehearsal.server is not None else 0

@@ -23,7 +23,7 @@ from lastack.cli.screen import console, show
 from lastack.tcp.states import ROWS, Row, State
 from lastack.view.machine import machine_text
 from lastack.view.machine_svg import machine_svg
-from lastack.view.machine_words import CAUSES
+from lastack.view.machine_words import CAUSES, section_words
 from lastack.view.state_texts import HEADINGS, about
 from lastack.view.wrap import wrapped
 
@@ -157,7 +157,8 @@ def _rows(rows: list[Row], out: bool, names: str, arrow: str, lang: str) -> Tabl
     joined: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         other = spelled(row.to if out else row.state, names)
-        joined.setdefault((CAUSES[lang][row.cause], row.section), []).append(other)
+        said = CAUSES[lang][row.cause], section_words(row.section, lang)
+        joined.setdefault(said, []).append(other)
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column()

@@ -91,6 +91,8 @@ WORDS: Final[dict[str, dict[str, str]]] = {
 
 EVIDENCE: Final[dict[str, dict[str, str]]] = {
     "en": {
+        "cause": "{cause} (RFC 9293 {section}); ",
+        "cause_alone": "{cause}; ",
         "sent": "its own segment says so",
         "acked": "shown by packet {proof}",
         "presumed": "seen passing; nothing shows that it arrived",
@@ -103,6 +105,8 @@ EVIDENCE: Final[dict[str, dict[str, str]]] = {
         "once": "a second look needs a file; what passes by once gives none",
     },
     "zh": {
+        "cause": "{cause}（RFC 9293 {section}）；",
+        "cause_alone": "{cause}；",
         "sent": "由它自己的报文段表明",
         "acked": "由数据包 {proof} 证实",
         "presumed": "见其经过；没有证据表明已到达",

@@ -17,6 +17,7 @@ from lastack.view.capture_words import EVIDENCE, WORDS
 from lastack.view.captures import moment, octets, some, span, states_in_short
 from lastack.view.ladder import CHANGE_STYLE, TROUBLE_STYLE, Ending, Ladder, Rung, clock, short
 from lastack.view.ladder_svg import ladder_svg
+from lastack.view.machine_words import cause_words, section_words
 from lastack.view.verdict_words import REMARKS, advice_on, rule_words, verdict_word
 from lastack.view.wrap import wrapped
 from lastack.wire.notation import Base, format_segment
@@ -24,6 +25,7 @@ from lastack.wire.segment import ACK, SYN, Segment, decode_segment
 
 MOST_RUNGS: Final = 100_000
 _WIDE: Final = 100
+_INSIDE: Final = 21
 _MOST_NAMED: Final = 5
 _PAGE_STYLE: Final = """<style>
 body { margin: 2em auto; max-width: 62em; color: #1f2933; background: #fff }
@@ -155,26 +157,32 @@ def why_lines(
         yield Text(f"{name} {side.endpoint}", CHANGE_STYLE)
         for step in connection.transitions:
             if step.end == name.lower():
-                yield _step_line(step, connection, words)
+                yield _step_line(step, connection, language)
         for rule in side.broken:
             mine = [one for one in violations if one.rule is rule and one.by_a == (name == "A")]
             places = " ".join(f"#{one.packet}" for one in mine[:_MOST_NAMED])
             places += f" … ({len(mine)})" if len(mine) > _MOST_NAMED else ""
-            yield Text(f"{'':21}{rule_words(rule.cited, language)}: {places}", TROUBLE_STYLE)
+            yield Text(f"{'':{_INSIDE}}{rule_words(rule.cited, language)}: {places}", TROUBLE_STYLE)
         yield Text(f"  {words['end'].format(states=states_text(side.states))}")
 
 
-def _step_line(step: Transition, connection: Connection, words: dict[str, str]) -> Text:
+def _step_line(step: Transition, connection: Connection, language: str) -> Text:
+    words = EVIDENCE[language]
     before, after = states_text(step.before), states_text(step.after)
     refuted = step.evidence == "refuted"
     time = clock(step.time - connection.first, _places(connection))
     line = Text(f"  {time:>9}  #{step.packet:<6} ")
     line.append(f"{before} -> {after}" if before != after else before, "" if refuted else "bold")
-    section = f" (RFC 9293 {step.section})" if step.section else ""
-    line.append(f"\n{'':21}{step.cause}{section}")
-    line.append(
-        f"; {words[step.evidence].format(proof=step.proof)}", TROUBLE_STYLE if refuted else ""
+    section = section_words(step.section, language)
+    cause = words["cause" if section else "cause_alone"].format(
+        cause=cause_words(step.cause, language), section=section
     )
+    reason = wrapped(cause + words[step.evidence].format(proof=step.proof), _WIDE - _INSIDE)
+    line.append("\n" + " " * _INSIDE)
+    begin = len(line) + len(cause)
+    line.append(reason.replace("\n", "\n" + " " * _INSIDE))
+    if refuted:
+        line.stylize(TROUBLE_STYLE, begin)
     return line
 
 

@@ -24,7 +24,7 @@ from lastack.view.machine_layout import (
     Box,
     Route,
 )
-from lastack.view.machine_words import CAUSES, PICTURE
+from lastack.view.machine_words import CAUSES, PICTURE, section_words
 from lastack.view.wrap import wrapped
 
 
@@ -40,7 +40,7 @@ class Arrow(NamedTuple):
         parts = [CAUSES[language][self.row.cause]]
         if self.route.sends:
             parts.append(f"{PICTURE[language]['send']} {self.route.sends}")
-        parts.append(f"§{self.row.section}")
+        parts.append(f"§{section_words(self.row.section, language)}")
         return tuple(parts)
 
 

@@ -52,6 +52,30 @@ CAUSES: Final[dict[str, dict[Cause, str]]] = {
 }
 """What an arrow says for each cause."""
 
+_STEPS: Final = {
+    "first": "第一步",
+    "second": "第二步",
+    "third": "第三步",
+    "fourth": "第四步",
+    "fifth": "第五步",
+    "sixth": "第六步",
+    "seventh": "第七步",
+    "eighth": "第八步",
+    "figure": "图",
+}
+
+
+def cause_words(cause: str, language: str) -> str:
+    """Return what a cause, as JSON has it, is called in the language."""
+    return CAUSES[language][Cause[cause.upper().replace(" ", "_")]]
+
+
+def section_words(section: str, language: str) -> str:
+    """Return a section of RFC 9293 with its step: `3.10.7.4 fifth`, `3.10.7.4 第五步`."""
+    if language == "en":
+        return section
+    return " ".join(_STEPS.get(word, word) for word in section.split(" "))
+
 PICTURE: Final[dict[str, dict[str, str]]] = {
     "en": {
         "send": "send",

@@ -181,10 +181,7 @@ class _Teller:
                 remarks.append(self.words[word].format(at=at))
                 trouble = True
         if crossing.stop is not None and crossing.stop is not Stop.RESET:
-            remarks.append(
-                self.words.get(crossing.stop.name)
-                or self.words["stop"].format(stop=crossing.stop.name.lower().replace("_", " "))
-            )
+            remarks.append(self.words[crossing.stop.name])
             trouble = True
             self.ways[not crossing.to_right].stops.append((crossing.arrives_at, crossing.stop))
         return Rung(
@@ -201,8 +198,7 @@ class _Teller:
 
     def change(self, event: StateChanged) -> Rung:
         """Return the line of its own for a state change."""
-        words = self.words.get(event.cause.name, f"{event.cause} (RFC 9293 {event.section})")
-        return Rung(event.time, None, None, None, words)
+        return Rung(event.time, None, None, None, self.words[event.cause.name])
 
     def advice(self, event: Advised) -> Rung:
         """Return the line for what TCP tells its user."""

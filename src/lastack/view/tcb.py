@@ -105,10 +105,13 @@ def tcb_rows(
 
 
 def tcb_table(
-    infos: Sequence[tuple[str, ConnectionInfo]], names: str = "rfc", ascii_only: bool = False
+    infos: Sequence[tuple[str, ConnectionInfo]],
+    names: str = "rfc",
+    ascii_only: bool = False,
+    language: str = "en",
 ) -> Table:
     """Return one table with a column for each named connection; what all lack is left out."""
-    columns = [dict(tcb_rows(info, names)) for _, info in infos]
+    columns = [dict(tcb_rows(info, names, language)) for _, info in infos]
     table = Table(box=ASCII if ascii_only else SIMPLE_HEAD, pad_edge=False)
     table.add_column("TCB", no_wrap=True)
     for title, _ in infos:
