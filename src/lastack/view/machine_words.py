@@ -76,6 +76,7 @@ def section_words(section: str, language: str) -> str:
         return section
     return " ".join(_STEPS.get(word, word) for word in section.split(" "))
 
+
 PICTURE: Final[dict[str, dict[str, str]]] = {
     "en": {
         "send": "send",
