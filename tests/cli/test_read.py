@@ -114,6 +114,21 @@ def test_a_folder_gives_its_captures_and_names_what_is_none(capture: Path, tmp_p
     assert run(str(tmp_path), "--jobs", "2").stdout == done.stdout
 
 
+def test_captures_without_a_connection_that_was_asked_for_are_one_line(
+    capture: Path, tmp_path: Path
+) -> None:
+    """How many they are; those that have one are told of as ever."""
+    other = tmp_path / "other.pcapng"
+    other.write_bytes(SCENES["abort in ESTABLISHED"].play().capture("left"))
+    for name in ("x.pcapng", "y.pcapng"):
+        (tmp_path / name).write_bytes(capture.read_bytes())
+    text = said(str(tmp_path), "--verdict", "abort")
+    assert text.count("x.pcapng") == text.count("y.pcapng") == 0
+    assert text.startswith(f"{other}\n") and text.endswith("2 captures hold no such connection\n")
+    none = said(str(tmp_path), "--port", "81", "--lang", "zh")
+    assert none == "3 个抓包中没有符合条件的连接\n"
+
+
 def test_a_file_of_a_folder_that_may_not_be_read_is_named_with_the_reason(
     capture: Path, tmp_path: Path
 ) -> None:

@@ -232,26 +232,34 @@ def _as_data(
 def _print_summaries(
     captures: Sequence[Capture], question: Question, workers: Workers, look: OneOptions
 ) -> int:
-    code = 0
+    code = told = without = 0
     with reading_bar(captures, look.lang) as notice:
-        for place, summary in enumerate(summaries(captures, question, workers, notice)):
+        for summary in summaries(captures, question, workers, notice):
             if isinstance(notice, Bar):
                 notice.hide()
-            if len(captures) > 1:
-                click.echo(f"\n{summary.capture}" if place else summary.capture)
-            _print_summary(summary, look)
+            if len(captures) > 1 and question.wanted and not summary.matched:
+                without += 1
+            else:
+                if len(captures) > 1:
+                    click.echo(f"\n{summary.capture}" if told else summary.capture)
+                _print_summary(summary, look)
+                told += 1
             code = max(code, complained(summary.problem, summary.capture, look.lang))
+    if without:
+        words = WORDS[look.lang]["without_one" if without == 1 else "without"]
+        click.echo(("\n" if told else "") + words.format(count=f"{without:,}"))
     return code
 
 
 def _print_summary(summary: Summary, look: OneOptions) -> None:
     # Loaded here, for nothing of it is needed while the captures are read.
     from lastack.cli.screen import console, show
-    from lastack.view.captures import connections_table, in_ascii, summary_lines
+    from lastack.view.captures import WIDTH, connections_table, in_ascii, summary_lines
 
     out = console()
-    for line in summary_lines(summary, look.lang):
+    width = min(out.width, WIDTH)
+    for line in summary_lines(summary, look.lang, width):
         show(out, in_ascii(line) if look.ascii_only else line)
     if summary.matched and summary.shown.most:
-        table = connections_table(summary, look.lang, look.ascii_only, look.names)
+        table = connections_table(summary, look.lang, look.ascii_only, look.names, width)
         show(out, table)

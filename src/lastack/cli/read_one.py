@@ -10,7 +10,7 @@ from lastack.observe.connection import connection_of
 from lastack.observe.core.flow import Flow
 from lastack.observe.second import Corrections, Sought, seek, segments
 from lastack.view.capture_words import EVIDENCE
-from lastack.view.captures import in_ascii
+from lastack.view.captures import WIDTH, in_ascii
 from lastack.view.flow_ladder import captured_ladder, head_lines, ladder_page, why_lines
 from lastack.view.ladder_svg import ladder_svg
 
@@ -46,9 +46,10 @@ def show_ladder(capture: Capture, number: int, most_open: int, how: OneOptions) 
         page = ladder_page(one, ladder, sought.violations, how.lang)
         how.html.write_text(page, encoding="utf-8")
     out = console()
-    for head in head_lines(one, how.lang):
+    width = min(out.width, WIDTH)
+    for head in head_lines(one, how.lang, width):
         show(out, in_ascii(head) if how.ascii_only else head)
-    for line in ladder.lines(min(out.width, 100), how.ascii_only, how.names):
+    for line in ladder.lines(width, how.ascii_only, how.names):
         show(out, line)
     return str(sought.problem or "")
 
@@ -58,7 +59,8 @@ def show_why(capture: Capture, number: int, most_open: int, how: OneOptions) -> 
     flow, sought = find(capture, number, most_open, how.lang)
     one = connection_of(flow, capture.name, steps=True)
     out = console()
-    whys = why_lines(one, sought.violations, how.lang)
-    for line in (*head_lines(one, how.lang), *whys):
+    width = min(out.width, WIDTH)
+    whys = why_lines(one, sought.violations, how.lang, width)
+    for line in (*head_lines(one, how.lang, width), *whys):
         show(out, in_ascii(line) if how.ascii_only else line)
     return str(sought.problem or "")

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from lastack.observe.core.analysis import Remark, Track
-from lastack.observe.core.ends import Change, End, Evidence, names, states_in
+from lastack.observe.core.ends import Change, End, Evidence, last_change, names, states_in
 from lastack.observe.core.flow import Flow
 from lastack.observe.core.verdicts import Teardown, Verdict, verdict_on
 from lastack.observe.core.violations import Rule, rules_in
@@ -43,6 +43,7 @@ class Side:
     when none was measured, are those of its segments (Karn's rule) as seen where the capture was
     made, in nanoseconds. `spent` has the nanoseconds in each state, as far as there was one alone;
     it comes with the transitions. `broken` are the rules of RFCs that its segments broke.
+    `evidence` says how sure `states` are: that of the last change, "" where there was none.
     """
 
     address: str
@@ -58,6 +59,7 @@ class Side:
     remarks: dict[str, int]
     spent: dict[State, int]
     broken: tuple[Rule, ...] = ()
+    evidence: str = ""
 
     @property
     def endpoint(self) -> str:
@@ -153,6 +155,7 @@ def addresses(key: bytes) -> tuple[tuple[str, int], tuple[str, int]]:
 def _side(flow: Flow, end: End, track: Track, address: str, port: int, steps: bool) -> Side:
     measured = int(track.rtts)
     counts = track.counts
+    change = last_change(end)
     return Side(
         address,
         port,
@@ -167,6 +170,7 @@ def _side(flow: Flow, end: End, track: Track, address: str, port: int, steps: bo
         {str(one): track.count(one) for one in Remark if track.count(one)} if counts else {},
         _spent(flow, end) if steps else {},
         tuple(rules_in(int(end.broken))) if end.broken else (),
+        "" if change is None else str(change.evidence),
     )
 
 

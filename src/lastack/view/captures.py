@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from lastack.observe.connection import Connection
+from lastack.observe.connection import Connection, Side
 from lastack.observe.core.groups import (
     CLOSE_WAIT_LEAK,
     PORT_SCAN,
@@ -26,9 +26,14 @@ from lastack.view.ladder import ASCII_FORMS, CHANGE_STYLE, TROUBLE_STYLE
 from lastack.view.verdict_words import GROUPS, SKIPPED, advice_on, rule_words, verdict_word
 from lastack.view.wrap import wrapped
 
-_WIDTH: Final = 100
+WIDTH: Final = 100
+"""Columns that lines take at most."""
 _ENDS: Final = 27
 """Columns for an endpoint."""
+_COLUMNS: Final = ("number", "ends", "states", "opened", "octets", "duration", "rtt", "again")
+_LEFT: Final = ("ends", "states", "opened")
+_NEEDED: Final = 4
+"""The first so many columns are always there."""
 _MOST_KINDS: Final = 8
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 _BLOCKS_WIDE: Final = 24
@@ -111,7 +116,7 @@ def in_ascii(line: Text) -> Text:
     return line
 
 
-def summary_lines(summary: Summary, language: str = "en") -> Iterator[Text]:
+def summary_lines(summary: Summary, language: str = "en", width: int = WIDTH) -> Iterator[Text]:
     """Yield what a person reads first: counts, what to look at, the worst, what was left out."""
     words = WORDS[language]
     counts = {
@@ -125,24 +130,33 @@ def summary_lines(summary: Summary, language: str = "en") -> Iterator[Text]:
         counts["begin"] = moment(summary.first)
     yield Text(words["counts" if summary.connections else "nothing"].format(**counts))
     if summary.wanted:
-        yield Text("  " + words["matched"].format(matched=f"{summary.matched:,}"))
+        matched = words["matched"].format(matched=f"{summary.matched:,}")
+        yield Text("  " + wrapped(matched, width - 2).replace("\n", "\n  "))
+    for title, rest, style in _parts(summary, language):
+        yield _titled(title, rest, width, style)
+
+
+def _parts(summary: Summary, language: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the titles, what stands under each, and how it is to look."""
+    words = WORDS[language]
     for title, found in (("handshake", summary.handshakes), ("teardown", summary.teardowns)):
         if found:
-            yield _titled(words[title], _counted(found, language))
+            yield words[title], _counted(found, language), ""
     groups = summary.found()
     for group in groups:
-        yield _titled(words["look"], group_line(group, summary.last, language), TROUBLE_STYLE)
+        yield words["look"], group_line(group, summary.last, language), TROUBLE_STYLE
+    if groups and summary.groups.given_way:
+        given_way = words["given_way"].format(count=f"{summary.groups.given_way:,}")
+        yield words["look"], given_way, ""
     yield from _troubles(summary, groups, language)
     yield from _worst(summary, language)
     for why, count in summary.skipped.most_common():
         packets = some("packets", count, language)
         line = words["skipped_line"].format(packets=packets, why=SKIPPED[language][why])
-        yield _titled(words["skipped"], line)
+        yield words["skipped"], line, ""
     if summary.evicted:
         line = words["evicted"].format(connections=some("connections", summary.evicted, language))
-        yield _titled(words["skipped"], line, TROUBLE_STYLE)
-    if groups and summary.groups.given_way:
-        yield Text("  " + words["given_way"].format(count=f"{summary.groups.given_way:,}"))
+        yield words["skipped"], line, TROUBLE_STYLE
 
 
 def some(name: str, count: int, language: str) -> str:
@@ -152,36 +166,58 @@ def some(name: str, count: int, language: str) -> str:
 
 
 def connections_table(
-    summary: Summary, language: str = "en", ascii_only: bool = False, names: str = "rfc"
+    summary: Summary,
+    language: str = "en",
+    ascii_only: bool = False,
+    names: str = "rfc",
+    width: int = WIDTH,
 ) -> Table:
-    """Return the table of the connections that the summary shows: two lines each."""
+    """Return the table of the connections that the summary shows: two lines each.
+
+    Where it does not fit into so many columns, resent, RTT, time and octets give way in that order.
+    """
     words = WORDS[language]
+    shown = summary.shown.connections()
+    rows = [_row(one, language, names) for one in shown]
+    kept = list(_COLUMNS)
+    while len(kept) > _NEEDED and _width_of(kept, rows, words) > width:
+        kept.pop()
     table = Table(
         box=ASCII if ascii_only else SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
         pad_edge=False,
         collapse_padding=True,
     )
-    table.add_column(words["number"], justify="right", no_wrap=True)
-    table.add_column(words["ends"], no_wrap=True)
-    table.add_column(words["states"], no_wrap=True)
-    table.add_column(words["opened"], no_wrap=True)
-    for name in ("octets", "duration", "rtt", "again"):
-        table.add_column(words[name], justify="right", no_wrap=True)
-    for one in summary.shown.connections():
-        table.add_row(*_row(one, language, names))
-    left = summary.matched - len(summary.shown.connections())
-    table.caption = words["more"].format(count=f"{left:,}") if left > 0 else None
+    for name in kept:
+        left_side = name in _LEFT
+        table.add_column(words[name], justify="left" if left_side else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row[: len(kept)])
+    below = []
+    if any(_is_presumed(side) for one in shown for side in (one.a, one.b)):
+        below.append(words["presumed"])
+    if summary.matched > len(shown):
+        below.append(words["more"].format(count=f"{summary.matched - len(shown):,}"))
+    table.caption = Text("\n".join(wrapped(line, width) for line in below)) if below else None
     table.caption_justify = "left"
     return table
 
 
-def _titled(title: str, rest: str, style: str = "") -> Text:
+def _width_of(names: list[str], rows: list[list[Text]], words: dict[str, str]) -> int:
+    """Return how many columns of the screen these columns take."""
+    total = 0
+    for place, name in enumerate(names):
+        cells = (line for row in rows for line in row[place].plain.split("\n"))
+        total += max([cell_len(words[name]), *map(cell_len, cells)])
+    return total + 2 * len(names)
+
+
+def _titled(title: str, rest: str, width: int, style: str) -> Text:
     """Return a line under a title; what does not fit goes on below, indented."""
     indent = f"  {title}  "
     line = Text("  ")
     line.append(f"{title}  ", CHANGE_STYLE)
-    room = max(20, _WIDTH - cell_len(indent))
+    room = max(20, width - cell_len(indent))
     return line.append(wrapped(rest, room).replace("\n", "\n" + " " * cell_len(indent)), style)
 
 
@@ -217,7 +253,9 @@ def _course(group: Group) -> str:
     return "".join(_BLOCKS[-(-count * (len(_BLOCKS) - 1) // group.count)] for count in high)
 
 
-def _troubles(summary: Summary, groups: list[Group], language: str) -> Iterator[Text]:
+def _troubles(
+    summary: Summary, groups: list[Group], language: str
+) -> Iterator[tuple[str, str, str]]:
     """Yield the kinds of trouble, the most frequent first, but for what the groups have said."""
     words = WORDS[language]
     told: Counter[str] = Counter()
@@ -236,13 +274,13 @@ def _troubles(summary: Summary, groups: list[Group], language: str) -> Iterator[
             facts["verdict"] = verdict_word(kind, language)
             facts["advice"] = advice_on(kind, language)
         form = ("broken_" if broken else "look_") + ("one" if count == 1 else "line")
-        yield _titled(words["look"], words[form].format(**facts), TROUBLE_STYLE)
+        yield words["look"], words[form].format(**facts), TROUBLE_STYLE
     if len(left) > _MOST_KINDS:
         line = words["more_kinds"].format(count=len(left) - _MOST_KINDS)
-        yield _titled(words["look"], line)
+        yield words["look"], line, ""
 
 
-def _worst(summary: Summary, language: str) -> Iterator[Text]:
+def _worst(summary: Summary, language: str) -> Iterator[tuple[str, str, str]]:
     words = WORDS[language]
     worst = [
         words["resent_one"].format(
@@ -257,7 +295,7 @@ def _worst(summary: Summary, language: str) -> Iterator[Text]:
             share=f"{100 * summary.sent_again / summary.sent:.2g}",
             worst=words["then"].join(worst),
         )
-        yield _titled(words["resent"], line)
+        yield words["resent"], line, ""
     longest = [one for one in summary.stuck.connections() if summary.last - one.since >= SECOND]
     for i, one in enumerate(longest):
         line = words["stuck_line"].format(
@@ -268,7 +306,7 @@ def _worst(summary: Summary, language: str) -> Iterator[Text]:
             span=span(summary.last - one.since),
         )
         title = words["stuck"]
-        yield _titled(" " * cell_len(title) if i else title, line)
+        yield " " * cell_len(title) if i else title, line, ""
 
 
 def _row(one: Connection, language: str, names: str) -> list[Text]:
@@ -276,9 +314,8 @@ def _row(one: Connection, language: str, names: str) -> list[Text]:
     nothing = WORDS[language]["silence"]
     a, b = one.a, one.b
     cells = [Text(str(one.number)), Text("\n".join(cut(side.endpoint, _ENDS) for side in (a, b)))]
-    cells.append(
-        Text("\n".join(states_in_short(side.states, 14, names) for side in (a, b)), CHANGE_STYLE)
-    )
+    states = "\n".join(_states_of(side, names) for side in (a, b))
+    cells.append(Text(states, CHANGE_STYLE))
     ended = verdict_word(one.teardown, language)
     if one.by and one.teardown in ("abort", "peer silent"):
         ended += f" ({one.by.upper()})"
@@ -290,3 +327,13 @@ def _row(one: Connection, language: str, names: str) -> list[Text]:
     again = "\n".join(f"{side.resent:,}" if side.resent else "" for side in (a, b))
     cells.append(Text(again, TROUBLE_STYLE))
     return cells
+
+
+def _states_of(side: Side, names: str) -> str:
+    """Return the states of an end at the end, with a `?` behind one that is presumed."""
+    presumed = _is_presumed(side)
+    return states_in_short(side.states, 14 - presumed, names) + "?" * presumed
+
+
+def _is_presumed(side: Side) -> bool:
+    return side.evidence == "presumed" and len(side.states) == 1

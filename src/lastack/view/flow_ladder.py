@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from itertools import islice
+from textwrap import indent
 from typing import Final
 
 from rich.text import Text
@@ -14,7 +15,7 @@ from lastack.observe.second import Seen
 from lastack.tcp.states import State
 from lastack.units import SECOND
 from lastack.view.capture_words import EVIDENCE, WORDS
-from lastack.view.captures import moment, octets, some, span, states_in_short
+from lastack.view.captures import WIDTH, moment, octets, some, span, states_in_short
 from lastack.view.ladder import CHANGE_STYLE, TROUBLE_STYLE, Ending, Ladder, Rung, clock, short
 from lastack.view.ladder_svg import ladder_svg
 from lastack.view.machine_words import cause_words, section_words
@@ -24,9 +25,8 @@ from lastack.wire.notation import Base, format_segment
 from lastack.wire.segment import ACK, SYN, Segment, decode_segment
 
 MOST_RUNGS: Final = 100_000
-_WIDE: Final = 100
-_INSIDE: Final = 21
 _MOST_NAMED: Final = 5
+_BEHIND: Final = " " * 21
 _PAGE_STYLE: Final = """<style>
 body { margin: 2em auto; max-width: 62em; color: #1f2933; background: #fff }
 pre { font: 13px/1.5 Menlo, Consolas, 'DejaVu Sans Mono', 'Noto Sans Mono CJK SC', monospace;
@@ -117,7 +117,7 @@ def ladder_page(
     )
 
 
-def head_lines(one: Connection, language: str = "en") -> Iterator[Text]:
+def head_lines(one: Connection, language: str = "en", width: int = WIDTH) -> Iterator[Text]:
     """Yield the lines above the ladder: verdicts, octets, time; what they mean; what else was."""
     words = WORDS[language]
     parts = [
@@ -128,13 +128,13 @@ def head_lines(one: Connection, language: str = "en") -> Iterator[Text]:
         f"A {octets(one.a.octets)}, B {octets(one.b.octets)}",
         span(one.last - one.first),
     ]
-    yield Text(wrapped(" · ".join(parts), _WIDE))
+    yield Text(wrapped(" · ".join(parts), width - 4).replace("\n", "\n    "))
     for word in (one.handshake, one.teardown, *one.also):
         if word not in _USUAL and (word, one.teardown) != _NOT_UNANSWERED:
             meaning = words["meaning"].format(
                 verdict=verdict_word(word, language), advice=advice_on(word, language)
             )
-            yield Text("  " + wrapped(meaning, _WIDE - 4).replace("\n", "\n    "))
+            yield Text("  " + wrapped(meaning, width - 4).replace("\n", "\n    "))
     for name, side in (("A", one.a), ("B", one.b)):
         for rule in side.broken:
             line = words["broken"].format(end=name, rule=rule_words(rule.cited, language))
@@ -146,7 +146,10 @@ def head_lines(one: Connection, language: str = "en") -> Iterator[Text]:
 
 
 def why_lines(
-    connection: Connection, violations: Sequence[Violation] = (), language: str = "en"
+    connection: Connection,
+    violations: Sequence[Violation] = (),
+    language: str = "en",
+    width: int = WIDTH,
 ) -> Iterator[Text]:
     """Yield each change of state of both ends: when, from where, whither, why, how sure.
 
@@ -157,33 +160,40 @@ def why_lines(
         yield Text(f"{name} {side.endpoint}", CHANGE_STYLE)
         for step in connection.transitions:
             if step.end == name.lower():
-                yield _step_line(step, connection, language)
+                yield _step_line(step, connection, language, width)
         for rule in side.broken:
             mine = [one for one in violations if one.rule is rule and one.by_a == (name == "A")]
             places = " ".join(f"#{one.packet}" for one in mine[:_MOST_NAMED])
             places += f" … ({len(mine)})" if len(mine) > _MOST_NAMED else ""
-            yield Text(f"{'':{_INSIDE}}{rule_words(rule.cited, language)}: {places}", TROUBLE_STYLE)
-        yield Text(f"  {words['end'].format(states=states_text(side.states))}")
+            line = f"{rule_words(rule.cited, language)}: {places}"
+            yield Text(_indented(line, width), TROUBLE_STYLE)
+        end = words["end"].format(states=states_text(side.states))
+        yield Text("  " + wrapped(end, width - 4).replace("\n", "\n    "))
 
 
-def _step_line(step: Transition, connection: Connection, language: str) -> Text:
+def _step_line(step: Transition, connection: Connection, language: str, width: int) -> Text:
     words = EVIDENCE[language]
     before, after = states_text(step.before), states_text(step.after)
     refuted = step.evidence == "refuted"
     time = clock(step.time - connection.first, _places(connection))
     line = Text(f"  {time:>9}  #{step.packet:<6} ")
-    line.append(f"{before} -> {after}" if before != after else before, "" if refuted else "bold")
+    moved = f"{before} -> {after}" if before != after else before
+    line.append(_indented(moved, width).lstrip(), "" if refuted else "bold")
     section = section_words(step.section, language)
     cause = words["cause" if section else "cause_alone"].format(
         cause=cause_words(step.cause, language), section=section
     )
-    reason = wrapped(cause + words[step.evidence].format(proof=step.proof), _WIDE - _INSIDE)
-    line.append("\n" + " " * _INSIDE)
-    begin = len(line) + len(cause)
-    line.append(reason.replace("\n", "\n" + " " * _INSIDE))
+    why = cause + words[step.evidence].format(proof=step.proof)
+    begin = len(line) + 1 + len(_BEHIND) + len(cause)
+    line.append("\n" + _indented(why, width))
     if refuted:
         line.stylize(TROUBLE_STYLE, begin)
     return line
+
+
+def _indented(text: str, width: int) -> str:
+    """Return a text in lines that stand behind the packet's number."""
+    return indent(wrapped(text, max(20, width - len(_BEHIND))), _BEHIND)
 
 
 def _ending(states: tuple[State, ...]) -> Ending:

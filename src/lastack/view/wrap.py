@@ -11,8 +11,9 @@ _NOT_AT_THE_END: Final = frozenset("（【《“‘([")
 def wrapped(text: str, width: int) -> str:
     """Return the text broken into lines of at most `width` cells.
 
-    A line may end at a blank, and between two characters of which one is wide, but not before
-    closing or behind opening punctuation. A word that is wider than the line is left whole.
+    A line may end at a blank, behind a `|`, and between two characters of which one is wide, but
+    not before closing or behind opening punctuation. A word that is wider than the line is left
+    whole.
     """
     lines: list[str] = []
     line = ""
@@ -31,7 +32,7 @@ def _pieces(text: str) -> list[str]:
     start = 0
     for i in range(1, len(text)):
         before, after = text[i - 1], text[i]
-        blank = before == " " and after != " "
+        blank = before in " |" and after != " "
         wide = cell_len(before) == 2 or cell_len(after) == 2
         bound = after in _NOT_AT_THE_START or before in _NOT_AT_THE_END or after == " "
         if blank or (wide and not bound):

@@ -188,6 +188,15 @@ class End:
         self.changes = []
 
 
+def last_change(end: End) -> Change | None:
+    """Return the last change that held, None where there was none."""
+    found: Change | None = None
+    for change in end.changes:
+        if change.evidence is not Evidence.REFUTED and change.before != change.after:
+            found = change
+    return found
+
+
 def bit(state: State) -> int:
     """Return the set that holds one state."""
     return 1 << int(state)

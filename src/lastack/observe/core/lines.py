@@ -6,7 +6,7 @@ from mypy_extensions import i64
 
 from lastack.observe.core.analysis import Track
 from lastack.observe.core.columns import NOTHING, Numbers, StateSets, Words, by_number
-from lastack.observe.core.ends import End
+from lastack.observe.core.ends import End, Evidence, last_change
 from lastack.observe.core.flow import Flow
 from lastack.observe.core.groups import endpoint_of, place_of_a, place_of_b
 from lastack.observe.core.verdicts import Handshake, Teardown, Verdict
@@ -15,6 +15,7 @@ from lastack.observe.core.zeek import conn_state, history
 
 _HANDSHAKES: Final = by_number(Handshake)
 _TEARDOWNS: Final = by_number(Teardown)
+_EVIDENCES: Final = by_number(Evidence)
 _OF_AN_END: Final = (
     "states",
     "packets",
@@ -25,6 +26,7 @@ _OF_AN_END: Final = (
     "rtt_mean_ns",
     "rtt_most_ns",
     "broken",
+    "evidence",
 )
 # Made once: a name that is put together for each row costs more than its number.
 _A: Final = [f"{name}_a" for name in _OF_AN_END]
@@ -96,6 +98,8 @@ class Lines:
         if end.broken:
             broken = ", ".join([rule.cited for rule in rules_in(int(end.broken))])
         self._word(names[8], broken)
+        change = last_change(end)
+        self._word(names[9], "" if change is None else _EVIDENCES[change.evidence])
 
     def _states(self, mask: i64) -> str:
         return self.states.words[self.states.code_of(mask)]

@@ -21,6 +21,7 @@ from lastack.observe.core.ends import (
     Change,
     End,
     Evidence,
+    last_change,
 )
 from lastack.observe.core.flow import Flow
 from lastack.tcp.states import Cause
@@ -239,11 +240,8 @@ def _last(end: End, cause: Cause) -> Change | None:
 
 def _moved(end: End) -> i64:
     """Return when it came to where it is; when it was last heard of where that was not seen."""
-    found = end.last
-    for change in end.changes:
-        if change.evidence is not Evidence.REFUTED:
-            found = change.time
-    return found
+    change = last_change(end)
+    return end.last if change is None else change.time
 
 
 def _was_reset(flow: Flow, verdict: Verdict) -> bool:
@@ -328,8 +326,8 @@ def _waits(flow: Flow, verdict: Verdict, by_a: bool, stuck: Teardown) -> None:
 
 def _only_presumed(end: End) -> bool:
     """Return whether nothing shows that the FIN has arrived, though the other end repeats it."""
-    last = end.changes[-1]
-    return last.cause is Cause.FIN and last.evidence is Evidence.PRESUMED
+    last = last_change(end)
+    return last is not None and last.cause is Cause.FIN and last.evidence is Evidence.PRESUMED
 
 
 def _finished(flow: Flow, verdict: Verdict) -> None:
