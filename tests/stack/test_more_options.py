@@ -9,7 +9,9 @@ from two_stacks import RIGHT, STRICT, TwoStacks, at
 from lastack.errors import LastackError
 from lastack.stack import options as o
 from lastack.stack.sockets import TcpSocket
+from lastack.tcp.config import preset
 from lastack.tcp.states import State
+from lastack.units import SECOND
 from lastack.wire.icmp import IcmpKind
 
 
@@ -163,3 +165,45 @@ def test_sharing_takes_two() -> None:
     with pytest.raises(LastackError) as raised:
         second.bind(pair.now, at(RIGHT, 80))
     assert raised.value.errno == errno.EADDRINUSE
+
+
+def between(world: TwoStacks, *options: tuple[int, int, int]) -> tuple[TcpSocket, TcpSocket]:
+    """A client, and what a listener with these options has accepted from it."""
+    listener = TcpSocket(world.right)
+    for level, name, value in options:
+        listener.setsockopt(world.now, level, name, value)
+    listener.bind(world.now, at("0.0.0.0", 80))
+    listener.listen(world.now, 1)
+    client = TcpSocket(world.left)
+    client.connect_ex(world.now, at(RIGHT, 80))
+    world.run()
+    return client, listener.accept(world.now)[0]
+
+
+def test_a_buffer_that_grows_grows_with_the_low_water_mark() -> None:
+    """SO_RCVLOWAT above half of what Linux begins with is no less than asked for there either."""
+    linux = preset("linux").replace(strict=True)
+    world = TwoStacks(linux, linux)
+    client, server = between(world, (o.SOL_SOCKET, o.SO_RCVLOWAT, 70_000))
+    assert server.getsockopt(world.now, o.SOL_SOCKET, o.SO_RCVLOWAT) == 70_000
+    for _ in range(70):
+        assert not server.readable
+        client.send(world.now, bytes(1000))
+        world.run_until(world.now + SECOND)
+    assert server.readable
+    assert len(server.recv(world.now, 100_000)) == 70_000
+
+
+@pytest.mark.parametrize("size", [1152, 3000, 4000])
+def test_a_low_water_mark_that_no_window_reaches_does_not_wait_for_ever(size: int) -> None:
+    """SO_RCVBUF, set after the mark, would otherwise close the window below it."""
+    world = TwoStacks(STRICT.replace(nagle=False))
+    option = (o.SOL_SOCKET, o.SO_RCVBUF, size)
+    client, server = between(world, (o.SOL_SOCKET, o.SO_RCVLOWAT, 100_000), option)
+    client.send(world.now, bytes(100_000))
+    client.shutdown(world.now, o.SHUT_WR)
+    got = 0
+    while got < 100_000:
+        world.run_until(world.now + 10 * SECOND)
+        assert server.readable
+        got += len(server.recv(world.now, 100_000))

@@ -1,6 +1,7 @@
 """The user timeout option (RFC 5482): what is told, what is adopted, and how long it is waited."""
 
 import pytest
+from peer import PLAIN, Peer, established
 from tests.stack.two_stacks import LEFT, RIGHT, STRICT, TwoStacks, carried, segment_in
 
 from lastack.tcp.config import Config
@@ -133,3 +134,84 @@ def test_experiments_of_others_are_kept_and_never_misread() -> None:
     assert (kept.user_timeout, kept.ts_val, kept.sack) == (ABSENT, ABSENT, ())
     world.left.packet_arrives(packet, world.now)
     assert left.state is ESTABLISHED and left.tcb.adopted_timeout == 0
+
+
+# -- the user's own -------------------------------------------------------------------------------
+
+
+def closed_on(config: Config) -> Peer:
+    """A connection with data to send, whose peer has closed its window and says so when asked."""
+    peer = established(config)
+    peer.sends(". 1:1(0) ack 1 win 0")
+    peer.writes(b"data")
+    return peer
+
+
+def answers_for(peer: Peer, time: int) -> None:
+    """Time passes, and the peer answers each probe."""
+    until = peer.now + time
+    while peer.connection.state is not CLOSED and peer.connection.next_deadline() <= until:
+        peer.waits_for_timer()
+        if peer.heard:
+            peer.heard.clear()
+            peer.sends(". 1:1(0) ack 1 win 0")
+
+
+def test_a_timeout_that_was_taken_back_ends_nothing() -> None:
+    """Whatever waits just then: TCP_USER_TIMEOUT 0 is none."""
+    peer = closed_on(PLAIN.replace(user_timeout_bounds_probing=True, probe_with_data=False))
+    connection = peer.connection
+    connection.config = connection.config.replace(user_timeout=20 * SECOND)
+    answers_for(peer, 10 * SECOND)
+    connection.config = connection.config.replace(user_timeout=0)
+    answers_for(peer, HOUR)
+    peer.is_in(ESTABLISHED)
+
+
+def test_another_timeout_counts_from_when_the_old_one_began() -> None:
+    """RFC 9293 3.9.1.8 has the user change it at any time."""
+    peer = established(PLAIN.replace(user_timeout=60 * SECOND))
+    peer.writes(b"data")
+    peer.waits(10 * SECOND)
+    peer.connection.config = peer.connection.config.replace(user_timeout=20 * SECOND)
+    peer.waits(9 * SECOND)
+    peer.is_in(ESTABLISHED)
+    peer.waits(SECOND)
+    peer.is_in(CLOSED)
+
+
+ALIVE = PLAIN.replace(
+    keepalive=True, keepalive_idle=10 * SECOND, keepalive_interval=SECOND, keepalive_probes=5
+)
+
+
+@pytest.mark.parametrize(
+    ("config", "seconds"),
+    [
+        (ALIVE, 15),
+        (ALIVE.replace(user_timeout=12 * SECOND), 15),
+        (ALIVE.replace(user_timeout=12 * SECOND, user_timeout_bounds_probing=True), 12),
+        (ALIVE.replace(user_timeout=30 * SECOND, user_timeout_bounds_probing=True), 30),
+        (ALIVE.replace(user_timeout=5 * SECOND, user_timeout_bounds_probing=True), 11),
+    ],
+)
+def test_keep_alives_end_with_their_number_or_with_the_users_timeout(
+    config: Config, seconds: int
+) -> None:
+    """RFC 9293 3.8.4; on Linux TCP_USER_TIMEOUT decides instead, once a probe was sent."""
+    peer = established(config)
+    begun = peer.now
+    while peer.connection.state is not CLOSED:
+        peer.waits_for_timer()
+    assert peer.now - begun == seconds * SECOND
+
+
+def test_keep_alives_outlast_the_timeout_that_was_agreed_on() -> None:
+    """RFC 5482 4.2: the keep-alive timer must be larger than the adopted user timeout."""
+    config = ALIVE.replace(user_timeout_option=UserTimeoutOption(100 * SECOND))
+    peer = established(config)
+    peer.sends(". 1:1(0) ack 1 win 65535 <uto 300,nop,nop>")
+    begun = peer.now
+    while peer.connection.state is not CLOSED:
+        peer.waits_for_timer()
+    assert peer.now - begun >= 300 * SECOND

@@ -63,12 +63,15 @@ def _get_read_low_water(socket: SocketOptions, now: int) -> Value:
 
 
 def _set_read_low_water(socket: SocketOptions, value: Value, now: int) -> None:
-    """At most half the buffer, lest the window close before it is reached."""
+    """At most half the buffer, which grows with it where nobody has set its size."""
     asked = number_in(value)
     config = socket.current()
-    most = max(config.receive_buffer // 2, 1)
+    most = max(config.receive_buffer // 2, config.receive_most // 2, 1)
     low_water = min(asked, most) if asked >= 0 else most
-    socket.change(config.replace(read_lowat=low_water or 1), now)
+    size = config.receive_buffer
+    if config.receive_most:
+        size = max(size, 2 * low_water)
+    socket.change(config.replace(read_lowat=low_water or 1, receive_buffer=size), now)
 
 
 def _get_write_low_water(socket: SocketOptions, now: int) -> Value:

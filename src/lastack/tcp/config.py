@@ -192,8 +192,8 @@ class Config(SendingKnobs):
     user_timeout_option: UserTimeoutOption | None = None
     """RFC 5482: ENABLED, with what we advertise and between which limits we follow the peer."""
     user_timeout_bounds_probing: bool = False
-    """Whether the user timeout also ends probing that the peer answers, as Linux has it (MUST-37
-    lets that go on for ever)."""
+    """Whether the user timeout also ends probing of a closed window that the peer answers (MUST-37
+    lets that go on for ever), and keep-alives instead of their number, as Linux has it."""
 
     # keep-alive (RFC 9293 3.8.4)
     keepalive: bool = False

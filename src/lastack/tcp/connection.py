@@ -10,6 +10,7 @@ from lastack.tcp import (
     time_wait,
     timeouts,
     user,
+    user_timeout,
 )
 from lastack.tcp.config import UNLIMITED, Config
 from lastack.tcp.events import Event
@@ -21,7 +22,6 @@ from lastack.tcp.send_room import is_roomy, push_within
 from lastack.tcp.states import CLOSED, ESTABLISHED, LISTEN, TIME_WAIT, Cause, State
 from lastack.tcp.tcb import Tcb, enter
 from lastack.tcp.time_wait import TimeWait
-from lastack.units import NEVER
 from lastack.wire.address import Endpoint
 from lastack.wire.segment import Segment
 from lastack.wire.seq import diff
@@ -256,9 +256,8 @@ class Connection:
             not old.keepalive or config.keepalive_idle != old.keepalive_idle
         )
         tcb.config = config
-        if config.user_timeout != old.user_timeout and tcb.sent.spans:
-            tcb.timers.user_timeout = NEVER
-            tcb.begin_user_timeout(tcb.sent_at)
+        if config.user_timeout != old.user_timeout:
+            user_timeout.changes(tcb, old)
         if config.receive_buffer != old.receive_buffer or not config.receive_most:
             tcb.rcv.hold(config.receive_buffer)
         if not config.receive_most:
@@ -325,7 +324,7 @@ class Connection:
         if tcb.error or tcb.rcv.finished or tcb.read_closed:
             return True
         if tcb.rcv.queued:
-            return user.available(tcb) >= tcb.config.read_lowat or tcb.state is CLOSED
+            return user.available(tcb) >= user.low_water(tcb) or tcb.state is CLOSED
         return tcb.state is CLOSED
 
     @property

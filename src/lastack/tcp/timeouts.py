@@ -140,10 +140,22 @@ def _keepalive(tcb: Tcb, now: int) -> None:
         # MUST-26: nothing may be outstanding, and nothing have been heard within the interval.
         timers.keepalive = silent_until if now < silent_until else now + config.keepalive_idle
         return
-    if tcb.keepalive_probes >= config.keepalive_probes:  # MUST-29
+    if _unanswered_too_long(tcb, now):
         wish_abort(tcb)
         end_with(tcb, Cause.KEEPALIVE_FAILED, tcb.soft_error or errno.ETIMEDOUT, now)
         return
     tcb.keepalive_probes += 1
     tcb.keepalive_owed = True
     timers.keepalive = now + config.keepalive_interval
+
+
+def _unanswered_too_long(tcb: Tcb, now: int) -> bool:
+    """Return whether enough probes went unanswered; or, where a user timeout decides instead,
+    whether the peer has been silent for that long. It must not end sooner (RFC 5482 4.2).
+    """
+    config = tcb.config
+    timeout = config.user_timeout if config.user_timeout_bounds_probing else 0
+    timeout = timeout or tcb.adopted_timeout
+    if timeout:
+        return tcb.keepalive_probes > 0 and now - tcb.heard_at >= timeout
+    return tcb.keepalive_probes >= config.keepalive_probes  # MUST-29

@@ -7,7 +7,7 @@ import errno
 from typing import Final
 
 from lastack.errors import error_for
-from lastack.tcp import autotune
+from lastack.tcp import autotune, user_timeout
 from lastack.tcp.replies import wish_abort
 from lastack.tcp.send_room import send_room
 from lastack.tcp.states import (
@@ -37,9 +37,9 @@ def open_active(tcb: Tcb, now: int) -> None:
     tcb.passive = False
     enter(tcb, Cause.ACTIVE_OPEN, now)
     tcb.syn_owed = True
-    limits = [limit for limit in (tcb.config.user_timeout, tcb.config.opening_timeout) if limit]
-    if limits:
-        tcb.timers.user_timeout = now + min(limits)
+    limit = user_timeout.limit_of(tcb, tcb.config)
+    if limit:
+        tcb.timers.user_timeout = now + limit
 
 
 def open_passive(tcb: Tcb, now: int) -> None:
@@ -109,6 +109,13 @@ def available(tcb: Tcb) -> int:
         if 0 <= place < queued:
             queued -= 1
     return queued
+
+
+def low_water(tcb: Tcb) -> int:
+    """Return the octets from which on there is something to read: no more than the peer is sure to
+    be let send before.
+    """
+    return min(tcb.config.read_lowat, max(tcb.rcv.capacity // 2, 1))
 
 
 def at_mark(tcb: Tcb) -> bool:

@@ -1,9 +1,33 @@
-"""The user timeout option (RFC 5482): told on SYNs and on the first ACK, heard on any segment."""
+"""The user timeout, and its option (RFC 5482): told on SYNs and on the first ACK, heard on any
+segment.
+"""
 
+from lastack.tcp.config import Config
+from lastack.tcp.states import SYN_SENT
 from lastack.tcp.tcb import Tcb
 from lastack.tcp.uto_option import decoded, encoded
 from lastack.units import NEVER
 from lastack.wire.segment import USER_TIMEOUT, Segment
+
+
+def limit_of(tcb: Tcb, config: Config) -> int:
+    """Return how long octets may wait for the peer, or a SYN; 0 without such a limit."""
+    limit = config.user_timeout or tcb.adopted_timeout
+    if tcb.state is SYN_SENT and config.opening_timeout:
+        return min(limit or NEVER, config.opening_timeout)
+    return limit
+
+
+def changes(tcb: Tcb, old: Config) -> None:
+    """The user has set another one; what waits, waits from when it began."""
+    timers = tcb.timers
+    before, limit = limit_of(tcb, old), limit_of(tcb, tcb.config)
+    if not limit:
+        timers.user_timeout = NEVER
+    elif timers.user_timeout != NEVER:
+        timers.user_timeout += limit - before
+    elif tcb.sent.spans:
+        timers.user_timeout = tcb.sent_at + limit
 
 
 def option_of(tcb: Tcb, options: bytes) -> bytes:
