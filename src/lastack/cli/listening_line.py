@@ -1,33 +1,38 @@
 """What a terminal shows while an interface is listened to: one line, on stderr."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from rich.console import Console
 from rich.live import Live as Screen
 
+from lastack.cli.read_look import Shown
 from lastack.observe.captures import Capture
 from lastack.observe.live import Live
-from lastack.observe.sources import Notice
 from lastack.view.capture_words import LIVE
 from lastack.view.captures import octets
 
 
-@contextmanager
-def listening_line(live: Capture, screen: Console, lang: str) -> Iterator[Notice]:
-    """Yield what is told of the octets heard; one line on the screen says how many."""
-    assert isinstance(live, Live)
-    interface = live.interface
+class Line(Shown):
+    """One line that says how many octets were heard."""
 
-    def line() -> str:
-        return LIVE[lang]["line"].format(
-            name=live.name,
+    def __init__(self, live: Capture, lang: str) -> None:
+        assert isinstance(live, Live)
+        self._live = live
+        self._lang = lang
+        screen = Console(stderr=True)
+        self._screen = Screen(self._line(), console=screen, transient=True, redirect_stdout=False)
+        self._screen.start()
+
+    def __call__(self, octets: int) -> None:
+        self._screen.update(self._line())
+        self._screen.start()
+
+    def hide(self) -> None:
+        self._screen.stop()
+
+    def _line(self) -> str:
+        interface = self._live.interface
+        return LIVE[self._lang]["line"].format(
+            name=self._live.name,
             packets=f"{interface.packets:,}",
             octets=octets(interface.octets),
             dropped=f"{interface.dropped:,}",
         )
-
-    beside_data = sys.stdout.isatty()
-    with Screen(line(), console=screen, transient=True, redirect_stdout=beside_data) as shown:
-        yield lambda _: shown.update(line())

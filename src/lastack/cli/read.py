@@ -16,8 +16,8 @@ from lastack.cli.common import (
 )
 from lastack.cli.main import FAILED
 from lastack.cli.read_live import Listening, live_options
-from lastack.cli.read_look import OneOptions, complained
-from lastack.cli.reading_bar import Bar, reading_bar
+from lastack.cli.read_look import OneOptions, complained, give_way
+from lastack.cli.reading_bar import reading_bar
 from lastack.observe.captures import SIDES, Capture, captures_in
 from lastack.observe.many import Processes, Question, Workers, cores, summaries
 from lastack.observe.reading import MOST_OPEN
@@ -225,6 +225,7 @@ def _as_data(
         else:
             problems = print_as_text(captures, question, kind, packets, workers, notice)
         for problem, capture in zip(problems, captures):
+            give_way(notice)
             code = max(code, complained(problem, capture.name, lang))
     return code
 
@@ -235,8 +236,7 @@ def _print_summaries(
     code = told = without = 0
     with reading_bar(captures, look.lang) as notice:
         for summary in summaries(captures, question, workers, notice):
-            if isinstance(notice, Bar):
-                notice.hide()
+            give_way(notice)
             if len(captures) > 1 and question.wanted and not summary.matched:
                 without += 1
             else:

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import sys
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 from typing import Final, Protocol, TypedDict
@@ -9,6 +10,7 @@ from typing import Final, Protocol, TypedDict
 import click
 
 from lastack.cli.common import json_line
+from lastack.cli.read_look import give_way
 from lastack.observe.captures import Capture
 from lastack.observe.connection import Connection, connection_of
 from lastack.observe.core.verdicts import verdict_on
@@ -91,10 +93,14 @@ class Out(Protocol):
 
 
 class _Stdout:
-    """Standard output, where every line is to be seen at once."""
+    """Standard output, where every line is to be seen at once; on a terminal, nothing beside it."""
+
+    def __init__(self, notice: Notice | None) -> None:
+        self._beside = notice if sys.stdout.isatty() else None
 
     def write(self, text: str, /) -> None:
         """Write it."""
+        give_way(self._beside)
         click.echo(text, nl=False)
 
 
@@ -115,7 +121,7 @@ def print_as_text(
     What others read comes from them whole and packed, of `AHEAD` captures for each of them at most.
     """
     given = [(capture, question, kind, packets, n == 0) for n, capture in enumerate(captures)]
-    out = _Stdout()
+    out = _Stdout(notice)
     if workers.only_here(len(given)):
         for one in given:
             yield _write(one, out, notice)

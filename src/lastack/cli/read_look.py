@@ -1,10 +1,12 @@
-"""What the forms of `lastack read` share: how things are to look, and what a damage is called."""
+"""What the forms of `lastack read` share: how it looks, what a damage is called, what gives way."""
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 import click
 
 from lastack.cli.main import FAILED
+from lastack.observe.sources import Notice
 from lastack.view.capture_words import WORDS
 
 
@@ -30,3 +32,21 @@ def complained(problem: str, capture: str, lang: str) -> int:
     words = WORDS[lang]["problem"].format(problem=problem)
     click.echo(f"lastack: {capture}: {words}", err=True)
     return FAILED
+
+
+class Shown(ABC):
+    """Something on the screen that tells of the octets read, and gives way to what is printed."""
+
+    @abstractmethod
+    def __call__(self, octets: int) -> None:
+        """Tell of so many more; it is on the screen from the first on."""
+
+    @abstractmethod
+    def hide(self) -> None:
+        """Take it off the screen until there are more."""
+
+
+def give_way(notice: Notice | None) -> None:
+    """Take off the screen what would stand in the same line as what is printed now."""
+    if isinstance(notice, Shown):
+        notice.hide()

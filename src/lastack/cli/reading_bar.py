@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+from lastack.cli.read_look import Shown
 from lastack.observe.captures import Capture
 from lastack.observe.sources import Notice
 
@@ -12,8 +13,8 @@ _LONG: Final = 32 << 20
 """Octets of captures from which on there is a bar."""
 
 
-class Bar:
-    """A bar, which is drawn from the first octets on."""
+class Bar(Shown):
+    """A bar."""
 
     def __init__(self, total: int) -> None:
         # Loaded here, for without a bar there is nothing to draw while reading.
@@ -21,19 +22,16 @@ class Bar:
         from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
         columns = (BarColumn(None), DownloadColumn(), TimeRemainingColumn())
-        beside_data = sys.stdout.isatty()
         screen = Console(stderr=True)
-        self._bar = Progress(*columns, console=screen, transient=True, redirect_stdout=beside_data)
+        self._bar = Progress(*columns, console=screen, transient=True, redirect_stdout=False)
         self._task = self._bar.add_task("", total=total)
 
     def __call__(self, octets: int) -> None:
-        """Advance."""
         if not self._bar.live.is_started:
             self._bar.start()  # with a thread of its own: after the processes that help
         self._bar.advance(self._task, octets)
 
     def hide(self) -> None:
-        """Take it off the screen until it advances."""
         self._bar.stop()
 
 
@@ -45,16 +43,14 @@ def reading_bar(captures: Sequence[Capture], lang: str, passes: int = 1) -> Iter
     if not sys.stderr.isatty() or not (live or total >= _LONG):
         yield None
         return
+    shown: Shown
     if live:
-        from rich.console import Console
+        from lastack.cli.listening_line import Line
 
-        from lastack.cli.listening_line import listening_line
-
-        with listening_line(captures[0], Console(stderr=True), lang) as notice:
-            yield notice
-        return
-    bar = Bar(total)
+        shown = Line(captures[0], lang)
+    else:
+        shown = Bar(total)
     try:
-        yield bar
+        yield shown
     finally:
-        bar.hide()
+        shown.hide()
