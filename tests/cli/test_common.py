@@ -6,7 +6,6 @@ import pytest
 
 from lastack.cli.common import (
     json_line,
-    language_of,
     parse_link,
     parse_probability,
     parse_rate,
@@ -14,6 +13,7 @@ from lastack.cli.common import (
     parse_time,
 )
 from lastack.cli.records import connection_record
+from lastack.cli.spoken import language_of
 from lastack.tcp.events import Advice
 from lastack.tcp.info import ConnectionInfo
 from lastack.tcp.states import State

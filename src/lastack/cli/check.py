@@ -24,6 +24,7 @@ from lastack.check import (
 from lastack.check.play import is_closed, needs_closed_port
 from lastack.cli.common import LINK, Parsed, json_option, print_json
 from lastack.cli.device import NoDevice, tun_name
+from lastack.cli.spoken import Spoken, help_lang_option
 from lastack.errors import DeviceUnavailable
 
 _CLOSED_PORTS: Final = (1, 9, 19)
@@ -46,7 +47,7 @@ def parse_target(text: str) -> tuple[str, int]:
     return address, int(port)
 
 
-@click.command()
+@click.command(cls=Spoken)
 @click.argument("target", type=Parsed("target", parse_target), metavar="HOST:PORT")
 @click.option(
     "--link", type=LINK, default=None, help="Make this device (tun:NAME) and give the kernel HOST."
@@ -74,6 +75,7 @@ def parse_target(text: str) -> tuple[str, int]:
 )
 @click.option("--verbose", "-v", is_flag=True, help="Show the segments of every probe.")
 @json_option
+@help_lang_option
 def check(
     target: tuple[str, int],
     link: tuple[str, str] | None,

@@ -4,7 +4,6 @@ A probability is `0.05` or `5%`; a time is `20ms`, `1.5s`, `2min` (a bare number
 is `10mbit` (a bare number is bits per second); a size is `4k`, `1MiB` (`k` alone is 1024).
 """
 
-import os
 import re
 import signal
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from lastack.cli.spoken import language_option
 from lastack.tcp.states import State, linux_name, state_named
 from lastack.units import MINUTE, MS, NS, SECOND, US
 
@@ -133,24 +133,9 @@ STATE: Final = StateName()
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-def language_of(environment: Mapping[str, str]) -> str:
-    """Return `zh` where LC_ALL, LC_MESSAGES or LANG (the first that is set) asks for Chinese."""
-    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
-        value = environment.get(name)
-        if value:
-            return "zh" if value.lower().startswith("zh") else "en"
-    return "en"
-
-
 def lang_option(command: _Command) -> _Command:
     """Add `--lang en|zh`."""
-    return click.option(
-        "--lang",
-        type=click.Choice(["en", "zh"]),
-        default=lambda: language_of(os.environ),
-        show_default="from the locale",
-        help="Language of the text.",
-    )(command)
+    return language_option(command, True, "Language of the text.")
 
 
 def json_option(command: _Command) -> _Command:

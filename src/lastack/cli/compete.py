@@ -23,6 +23,7 @@ from lastack.cli.common import (
     seed_option,
 )
 from lastack.cli.screen import console, show
+from lastack.cli.spoken import Spoken
 from lastack.sim.compete import Entrant, Path, Result
 from lastack.sim.compete import compete as run_competition
 from lastack.tcp.config import Config
@@ -78,7 +79,7 @@ def parse_queue(text: str) -> tuple[float, int]:
 QUEUE: Final = Parsed("queue", parse_queue)
 
 
-@click.command()
+@click.command(cls=Spoken)
 @click.option(
     "--controllers",
     required=True,
@@ -92,12 +93,21 @@ QUEUE: Final = Parsed("queue", parse_queue)
 @click.option(
     "--ecn", type=QUEUE, metavar="THRESHOLD", help="Mark from this length on; flows ask for ECN."
 )
-@click.option("--seconds", type=click.FloatRange(0.5, 3600), default=30, show_default=True)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.5, 3600),
+    default=30,
+    show_default=True,
+    help="Of virtual time.",
+)
 @seed_option
 @preset_option("linux")
 @json_option
 @click.option(
-    "--svg", type=click.Path(dir_okay=False, writable=True, path_type=FilePath), metavar="FILE"
+    "--svg",
+    type=click.Path(dir_okay=False, writable=True, path_type=FilePath),
+    metavar="FILE",
+    help="Draw it to a file.",
 )
 @lang_option
 def compete(

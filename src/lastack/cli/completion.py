@@ -3,11 +3,14 @@
 import click
 from click.shell_completion import get_completion_class
 
+from lastack.cli.spoken import Spoken, help_lang_option
+
 _VARIABLE = "_LASTACK_COMPLETE"
 
 
-@click.command()
+@click.command(cls=Spoken)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@help_lang_option
 def completion(shell: str) -> None:
     """Print what makes SHELL complete commands, options and values of lastack.
 

@@ -23,6 +23,7 @@ from lastack.cli.common import (
 from lastack.cli.records import connection_record
 from lastack.cli.rehearsal import Play, Rehearsal
 from lastack.cli.screen import console, show
+from lastack.cli.spoken import Spoken, said
 from lastack.tcp.config import preset as preset_named
 from lastack.tcp.events import Advised
 from lastack.tcp.states import CLOSED, LISTEN
@@ -59,7 +60,7 @@ _WORDS: Final = {
 }
 
 
-@click.command()
+@click.command(cls=Spoken)
 @click.option("--loss", type=PROBABILITY, default="0", help="Segments lost: 0.05 or 5%.")
 @click.option("--delay", type=TIME, default="10ms", show_default=True, help="One way: 20ms, 1.5s.")
 @seed_option
@@ -141,11 +142,11 @@ def demo(
         svg.write_text(ladder_svg(_shown(ladder, show_all, lang)), encoding="utf-8")
     complaints = rehearsal.complaints()
     if as_json:
-        _print_json(rehearsal, ladder, complaints)
+        _print_json(rehearsal, _ladder(rehearsal, "en"), complaints)
     else:
         _print_text(rehearsal, ladder, complaints, show_all, names, ascii_only, lang, real)
     if complaints:
-        click.echo(f"lastack: {'; '.join(complaints)}", err=True)
+        click.echo(f"lastack: {_joined(complaints, lang)}", err=True)
     return 1 if complaints else 0
 
 
@@ -183,9 +184,9 @@ def _print_text(
     infos = [(words[name], info) for name, info in rehearsal.infos()]
     show(out, tcb_table(infos, names, ascii_only, lang))
     counts = _counts(rehearsal)
-    said = words["reset" if rehearsal.play.reset else "good"]
+    good = words["reset" if rehearsal.play.reset else "good"]
     heard = rehearsal.server.heard if rehearsal.server is not None else 0
-    parts = ["; ".join(complaints) or said.format(bytes=f"{heard + rehearsal.client.heard:,}")]
+    parts = [_joined(complaints, lang) or good.format(bytes=f"{heard + rehearsal.client.heard:,}")]
     parts.append(words["counts"].format(**{name: f"{n:,}" for name, n in counts.items()}))
     spent = words["time"].format(virtual=duration(_rounded(rehearsal.pair.now)))
     # Real time differs from run to run: it is told to eyes, not to files that are compared.
@@ -193,6 +194,10 @@ def _print_text(
     whole = (" | " if ascii_only else " · ").join(parts)
     for each in [whole] if cell_len(whole) <= out.width else parts:
         out.print(each, style="bold red" if complaints else "")
+
+
+def _joined(complaints: list[str], lang: str) -> str:
+    return ("；" if lang == "zh" else "; ").join(said(each, lang) for each in complaints)
 
 
 def _rounded(span: int) -> int:

@@ -23,6 +23,7 @@ from rich.progress import (
 from lastack.aio import Host
 from lastack.cli.common import LINK, Parsed, preset_option, record_option
 from lastack.cli.device import NoDevice, opened_device, tun_name
+from lastack.cli.spoken import Spoken, help_lang_option
 from lastack.errors import DeviceUnavailable
 from lastack.link.base import Link
 from lastack.services.addresses import kernel_addresses, parse_interface
@@ -34,7 +35,7 @@ _OURS: Final = {4: "10.9.0.2/24", 6: "fd00:9::2/64"}
 _URL: Final = Parsed("url", parse_url)
 
 
-@click.command()
+@click.command(cls=Spoken)
 @click.argument("url", type=_URL)
 @click.option("--link", type=LINK, required=True, help="The device to make: tun:NAME.")
 @click.option(
@@ -65,6 +66,7 @@ _URL: Final = Parsed("url", parse_url)
 @click.option("--no-progress", is_flag=True, help="No progress bar.")
 @preset_option("linux")
 @record_option
+@help_lang_option
 def fetch(
     url: Url,
     link: tuple[str, str],

@@ -14,6 +14,7 @@ from typing import Final, NoReturn
 import click
 
 from lastack import __version__
+from lastack.cli.spoken import Spoken, help_lang_option, language_in, said
 
 FAILED: Final = 1
 USAGE: Final = 2
@@ -61,7 +62,7 @@ def _is_present(name: str) -> bool:
     return name in COMMANDS and find_spec(COMMANDS[name][0]) is not None
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Spoken, click.Group):
     """A group that imports a command's module only when the command is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -91,17 +92,19 @@ class LazyGroup(click.Group):
     'Completion: eval "$(lastack completion bash)".',
 )
 @click.version_option(__version__, prog_name="lastack")
+@help_lang_option
 def lastack() -> None:
     """TCP you can see, run, rehearse and prove."""
 
 
-def _leave(message: str, code: int) -> NoReturn:
-    print(f"lastack: {message}", file=sys.stderr)
+def _leave(message: str, code: int, language: str) -> NoReturn:
+    print(f"lastack: {said(message, language)}", file=sys.stderr)
     raise SystemExit(code)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command and leave the process with its exit code."""
+    language = language_in(sys.argv[1:] if arguments is None else arguments, os.environ)
     try:
         result = lastack.main(arguments, prog_name="lastack", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -109,9 +112,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         raise SystemExit(USAGE) from None
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "lastack"
-        _leave(f"{error.format_message()} (see {where} --help)", USAGE)
+        _leave(f"{error.format_message()} (see {where} --help)", USAGE, language)
     except click.ClickException as error:
-        _leave(error.format_message(), error.exit_code)
+        _leave(error.format_message(), error.exit_code, language)
     except (click.Abort, KeyboardInterrupt):
         raise SystemExit(INTERRUPTED) from None
     except BrokenPipeError:
@@ -121,5 +124,5 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except OSError as error:
         code = NO_PRIVILEGE if error.errno in _PRIVILEGE_ERRORS else FAILED
         name = f": {error.filename}" if error.filename else ""
-        _leave(f"{error.strerror or error}{name}", code)
+        _leave(f"{error.strerror or error}{name}", code, language)
     raise SystemExit(result if isinstance(result, int) else 0)

@@ -18,6 +18,7 @@ from lastack.cli.main import FAILED
 from lastack.cli.read_live import Listening, live_options
 from lastack.cli.read_look import OneOptions, complained, give_way
 from lastack.cli.reading_bar import reading_bar
+from lastack.cli.spoken import Spoken
 from lastack.observe.captures import SIDES, Capture, captures_in
 from lastack.observe.many import Processes, Question, Workers, cores, summaries
 from lastack.observe.reading import MOST_OPEN
@@ -43,7 +44,7 @@ def _verdict(text: str) -> str:
     return word
 
 
-@click.command()
+@click.command(cls=Spoken)
 @click.argument("captures", nargs=-1, type=str, metavar="CAPTURE...")
 @live_options
 @click.option(

@@ -8,6 +8,7 @@ import click
 
 from lastack.cli.common import TIME, json_option
 from lastack.cli.script_view import Report, progress
+from lastack.cli.spoken import Spoken, help_lang_option
 from lastack.script import Outcome, Settings, Verdict
 from lastack.script.apart import run_apart
 from lastack.script.batch import run_all
@@ -35,7 +36,7 @@ def definitions(words: Iterable[str]) -> dict[str, str]:
     return {name: value for name, _, value in (word.partition("=") for word in words)}
 
 
-@click.command()
+@click.command(cls=Spoken)
 @click.argument(
     "paths",
     nargs=-1,
@@ -80,7 +81,7 @@ def definitions(words: Iterable[str]) -> dict[str, str]:
     type=click.IntRange(1, 256),
     default=None,
     help="Scripts side by side.",
-    show_default="one a core; 12 in real time",
+    show_default="one a core, 12 in real time",
 )
 @click.option("--allow-shell", is_flag=True, help="Run shell lines, as root (--against kernel).")
 @click.option(
@@ -99,6 +100,7 @@ def definitions(words: Iterable[str]) -> dict[str, str]:
 )
 @click.option("--verbose", "-v", is_flag=True, help="Show what happened in scripts that pass, too.")
 @json_option
+@help_lang_option
 def script(
     paths: tuple[Path, ...],
     preset: str | None,

@@ -23,6 +23,7 @@ from lastack.cli.common import (
 )
 from lastack.cli.device import NoDevice, opened_device, tun_name, url_host
 from lastack.cli.serve_view import JsonView, LogView, ScreenView, View
+from lastack.cli.spoken import Spoken, help_lang_option
 from lastack.errors import DeviceUnavailable
 from lastack.link.base import Link
 from lastack.services.addresses import AnyInterface, kernel_addresses, parse_interface
@@ -54,7 +55,7 @@ class Order:
     ascii_only: bool
 
 
-@click.command()
+@click.command(cls=Spoken)
 @click.argument("words", metavar="ADDRESS... [DIR]", nargs=-1, required=True)
 @click.option("--link", type=LINK, required=True, help="The device to make: tun:NAME.")
 @click.option("--writable", is_flag=True, help="Allow uploads (PUT) into DIR.")
@@ -80,6 +81,7 @@ class Order:
 @names_option
 @ascii_option
 @json_option
+@help_lang_option
 def serve(
     words: tuple[str, ...],
     link: tuple[str, str],

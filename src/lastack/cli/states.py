@@ -20,6 +20,7 @@ from lastack.cli.common import (
     spelled,
 )
 from lastack.cli.screen import console, show
+from lastack.cli.spoken import Spoken
 from lastack.tcp.states import ROWS, Row, State
 from lastack.view.machine import machine_text
 from lastack.view.machine_svg import machine_svg
@@ -28,7 +29,7 @@ from lastack.view.state_texts import HEADINGS, about
 from lastack.view.wrap import wrapped
 
 
-@click.command()
+@click.command(cls=Spoken)
 @click.argument("state", type=STATE, required=False)
 @click.option(
     "--diagram",

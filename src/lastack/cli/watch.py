@@ -23,6 +23,7 @@ from lastack.cli.common import (
 )
 from lastack.cli.records import connection_record
 from lastack.cli.screen import console, show
+from lastack.cli.spoken import Spoken
 from lastack.observe.core.diag import KernelSocket
 from lastack.observe.kernel_info import connection_info, text_of
 from lastack.observe.sockets import destroy
@@ -43,7 +44,7 @@ from lastack.wire.address import pack_address
 _HOST = Parsed("address", pack_address)
 
 
-@click.command()
+@click.command(cls=Spoken)
 @click.option("--once", is_flag=True, help="Look once and print, instead of the live view.")
 @click.option("--interval", type=TIME, default="1s", show_default=True, help="Between two looks.")
 @click.option("--state", "states", type=STATE, multiple=True, help="Only sockets in this state.")

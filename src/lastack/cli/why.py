@@ -16,6 +16,7 @@ from lastack.cli.common import (
     spelled,
 )
 from lastack.cli.screen import console
+from lastack.cli.spoken import Spoken
 from lastack.observe.findings import Finding, finding_of
 from lastack.observe.watching import Watching
 from lastack.tcp.states import State
@@ -26,7 +27,7 @@ from lastack.view.why import why_lines
 _BY_EVENTS = (State.TIME_WAIT,)
 
 
-@click.command()
+@click.command(cls=Spoken)
 @click.argument("state", type=STATE)
 @click.option(
     "--for",
