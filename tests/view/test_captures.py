@@ -1,5 +1,7 @@
 """What a capture amounts to, at the widths that terminals have."""
 
+import re
+from html import unescape
 from io import StringIO
 
 import pytest
@@ -12,7 +14,8 @@ from lastack.observe import Flow, Observer
 from lastack.observe.connection import connection_of
 from lastack.observe.summary import Summary, Wanted
 from lastack.view.captures import connections_table, summary_lines
-from lastack.view.flow_ladder import head_lines, why_lines
+from lastack.view.flow_ladder import captured_ladder, head_lines, why_lines
+from lastack.view.flow_page import ladder_page
 
 
 def flow_of(name: str) -> Flow:
@@ -77,3 +80,15 @@ def test_the_evidence_of_the_last_state_is_told() -> None:
     one = connection_of(flow_of("normal"))
     assert (one.a.evidence, one.b.evidence) == ("acked", "presumed")
     assert connection_of(flow_of("refused")).b.evidence == ""
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_page_is_for_narrow_and_dark_screens_too(language: str) -> None:
+    """The browser breaks its lines, below their beginning; everything that is told is there."""
+    one = connection_of(flow_of("simultaneous close"), steps=True)
+    page = ladder_page(one, captured_ladder(one, ()), (), language)
+    assert '<meta name="viewport"' in page and "prefers-color-scheme: dark" in page
+    assert page.count('<p class="step">') == len(one.transitions)
+    text = unescape(re.sub("<[^>]*>", "\n", page))
+    for line in why_lines(one, (), language, 10_000):
+        assert all(part.strip() in text for part in line.plain.split("\n"))

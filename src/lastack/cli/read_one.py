@@ -11,7 +11,8 @@ from lastack.observe.core.flow import Flow
 from lastack.observe.second import Corrections, Sought, seek, segments
 from lastack.view.capture_words import EVIDENCE
 from lastack.view.captures import WIDTH, in_ascii
-from lastack.view.flow_ladder import captured_ladder, head_lines, ladder_page, why_lines
+from lastack.view.flow_ladder import captured_ladder, head_lines, why_lines
+from lastack.view.flow_page import ladder_page
 from lastack.view.ladder_svg import ladder_svg
 
 _MOST_SHOWN = 120

@@ -1,7 +1,6 @@
 """A captured connection as a ladder, and its changes of state as sentences."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from html import escape
 from itertools import islice
 from textwrap import indent
 from typing import Final
@@ -17,7 +16,6 @@ from lastack.units import SECOND
 from lastack.view.capture_words import EVIDENCE, WORDS
 from lastack.view.captures import WIDTH, moment, octets, some, span, states_in_short
 from lastack.view.ladder import CHANGE_STYLE, TROUBLE_STYLE, Ending, Ladder, Rung, clock, short
-from lastack.view.ladder_svg import ladder_svg
 from lastack.view.machine_words import cause_words, section_words
 from lastack.view.verdict_words import REMARKS, advice_on, rule_words, verdict_word
 from lastack.view.wrap import wrapped
@@ -26,13 +24,8 @@ from lastack.wire.segment import ACK, SYN, Segment, decode_segment
 
 MOST_RUNGS: Final = 100_000
 _MOST_NAMED: Final = 5
-_BEHIND: Final = " " * 21
-_PAGE_STYLE: Final = """<style>
-body { margin: 2em auto; max-width: 62em; color: #1f2933; background: #fff }
-pre { font: 13px/1.5 Menlo, Consolas, 'DejaVu Sans Mono', 'Noto Sans Mono CJK SC', monospace;
-      white-space: pre-wrap }
-svg { max-width: 100%; height: auto }
-</style>"""
+BEHIND: Final = " " * 21
+"""What stands before the reason of a change."""
 _USUAL: Final = ("complete", "normal", "three segment", "open")
 """Verdicts that need no explanation."""
 _NOT_UNANSWERED: Final = ("no answer", "half open discovered")
@@ -97,24 +90,6 @@ def remark_words(seen: Seen, language: str) -> list[str]:
 def _places(connection: Connection) -> int:
     """Return how many places seconds have: what took less than one is told by the microsecond."""
     return 6 if connection.last - connection.first < SECOND else 3
-
-
-def ladder_page(
-    connection: Connection,
-    ladder: Ladder,
-    violations: Sequence[Violation] = (),
-    language: str = "en",
-) -> str:
-    """Return one self-contained HTML page: the head, the ladder, and why each state changed."""
-    head = "\n".join(line.plain for line in head_lines(connection, language))
-    lines = "\n".join(line.plain for line in why_lines(connection, violations, language))
-    title = f"{connection.a.endpoint} {connection.b.endpoint}"
-    return (
-        f'<!DOCTYPE html>\n<html lang="{language}"><head><meta charset="utf-8">'
-        f"<title>{escape(title)}</title>{_PAGE_STYLE}</head>\n<body>\n"
-        f"<pre>{escape(head)}</pre>\n{ladder_svg(ladder)}<pre>{escape(lines)}</pre>\n"
-        "</body></html>\n"
-    )
 
 
 def head_lines(one: Connection, language: str = "en", width: int = WIDTH) -> Iterator[Text]:
@@ -184,7 +159,7 @@ def _step_line(step: Transition, connection: Connection, language: str, width: i
         cause=cause_words(step.cause, language), section=section
     )
     why = cause + words[step.evidence].format(proof=step.proof)
-    begin = len(line) + 1 + len(_BEHIND) + len(cause)
+    begin = len(line) + 1 + len(BEHIND) + len(cause)
     line.append("\n" + _indented(why, width))
     if refuted:
         line.stylize(TROUBLE_STYLE, begin)
@@ -193,7 +168,7 @@ def _step_line(step: Transition, connection: Connection, language: str, width: i
 
 def _indented(text: str, width: int) -> str:
     """Return a text in lines that stand behind the packet's number."""
-    return indent(wrapped(text, max(20, width - len(_BEHIND))), _BEHIND)
+    return indent(wrapped(text, max(20, width - len(BEHIND))), BEHIND)
 
 
 def _ending(states: tuple[State, ...]) -> Ending:

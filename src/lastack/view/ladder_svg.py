@@ -14,6 +14,7 @@ _SLANT: Final = 15.0
 _PILL: Final = 116.0
 
 _STYLE: Final = """
+  .paper { fill: #fff }
   text { font-family: 'Helvetica Neue', Helvetica, Arial, 'DejaVu Sans', 'Noto Sans CJK SC',
          sans-serif; font-size: 12px; fill: #1f2933 }
   .end { font-size: 13px; font-weight: 600; text-anchor: middle }
@@ -27,13 +28,14 @@ _STYLE: Final = """
   .pill { fill: #e5f0fa; stroke: #9cc3e6 }
   .life { stroke: #9aa5b1; stroke-width: 1.4 }
   .way { stroke: #3e4c59; stroke-width: 1.3; fill: none }
+  .head { fill: #3e4c59 }
   .lost { stroke: #b3261e }
 """
 
 _HEAD: Final = (
     '<defs><marker id="head" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="9" '
     'markerHeight="9" markerUnits="userSpaceOnUse" orient="auto">'
-    '<path d="M0 1 L10 5 L0 9 z" fill="#3e4c59"/></marker></defs>'
+    '<path class="head" d="M0 1 L10 5 L0 9 z"/></marker></defs>'
 )
 
 
@@ -46,7 +48,7 @@ def ladder_svg(ladder: Ladder) -> str:
         f"<title>{escape(ladder.left_name)}, {escape(ladder.right_name)}</title>",
         f"<style>{_STYLE}</style>",
         _HEAD,
-        f'<rect {size} fill="#fff"/>',
+        f'<rect class="paper" {size}/>',
     ]
     for x, name in ((_LEFT, ladder.left_name), (_RIGHT, ladder.right_name)):
         parts.append(f'<text class="end" x="{x:g}" y="30">{escape(name)}</text>')
