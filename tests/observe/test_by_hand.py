@@ -7,7 +7,7 @@ import pytest
 from lastack.observe import Observer
 from lastack.observe.core.ends import CLOSED, ESTABLISHED, FIN_WAIT_2, Evidence
 from lastack.observe.core.flow import Flow
-from lastack.observe.core.verdicts import Handshake, Teardown, verdict_on
+from lastack.observe.core.verdicts import ANSWER_AFTER, Handshake, Teardown, verdict_on
 from lastack.tcp.states import Cause
 from lastack.units import MS
 
@@ -134,3 +134,28 @@ def test_a_step_of_which_the_cause_was_not_captured_is_possible_and_no_more() ->
     (step,) = flow.a.changes[-1:]
     assert (step.cause, step.evidence) == (Cause.CLOSE, Evidence.POSSIBLE)
     assert step.after & step.before == step.before == ESTABLISHED
+
+
+ASKS: Segment = (1, "a", "S", 1000, 0, 0)
+ANSWERS: Segment = (10, "b", "S.", 5000, 1001, 0)
+
+
+@pytest.mark.parametrize(
+    ("segments", "handshake"),
+    [
+        ([ASKS], Handshake.BEING_OPENED),
+        ([ASKS, ANSWERS], Handshake.BEING_OPENED),
+        ([ASKS, (300, "a", "S", 1000, 0, 0)], Handshake.NO_ANSWER),
+        ([ASKS, ANSWERS, (300, "b", "S.", 5000, 1001, 0)], Handshake.HALF_OPEN),
+    ],
+)
+def test_a_capture_that_ends_with_a_handshake_under_way_does_not_call_it_unanswered(
+    segments: list[Segment], handshake: Handshake
+) -> None:
+    """A SYN is sent again after a second (RFC 6298 2.1), or sooner: then an answer was due."""
+    verdict = verdict_on(seen(*segments))
+    assert (verdict.handshake, verdict.teardown) == (handshake, Teardown.NEVER_OPEN)
+    flow = seen(*segments)
+    flow.until = flow.last + ANSWER_AFTER
+    waited = Handshake.HALF_OPEN if flow.b.packets else Handshake.NO_ANSWER
+    assert verdict_on(flow).handshake is waited

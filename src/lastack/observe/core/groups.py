@@ -40,6 +40,7 @@ BACKLOG: Final = "backlog"
 KINDS: Final = (SYN_FLOOD, PORT_SCAN, CLOSE_WAIT_LEAK, TIME_WAIT_PILE, BACKLOG)
 """Every kind of group."""
 
+_UNFINISHED: Final = (Handshake.HALF_OPEN, Handshake.NO_ANSWER, Handshake.BEING_OPENED)
 _MOST_NAMES: Final = MANY_PORTS * 8
 _WIDTH: Final = SECOND // 8
 
@@ -257,7 +258,7 @@ class Groups:
         return None
 
     def _in_vain(self, flow: Flow, handshake: Handshake) -> None:
-        unfinished = handshake is Handshake.HALF_OPEN or handshake is Handshake.NO_ANSWER
+        unfinished = handshake in _UNFINISHED
         turned_down = handshake is Handshake.REFUSED or handshake is Handshake.ABANDONED
         if not unfinished and not turned_down:
             return

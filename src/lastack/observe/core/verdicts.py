@@ -48,6 +48,8 @@ class Handshake(IntEnum):
     """An answer to something that was never sent from there."""
     ABANDONED = 10
     """The end that had asked took its SYN back with a reset."""
+    BEING_OPENED = 11
+    """The capture ended before an answer was due."""
 
     def __str__(self) -> str:
         return self.name.lower().replace("_", "-" if self.value == 8 else " ")
@@ -102,6 +104,8 @@ class Also(IntEnum):
         return self.name.lower().replace("_", " ")
 
 
+ANSWER_AFTER: Final = SECOND
+"""For so long after a SYN or SYN-ACK no answer is due: then it is sent again (RFC 6298 2.1)."""
 _WAITS: Final = FIN_WAIT_1 | FIN_WAIT_2 | CLOSE_WAIT | CLOSING | LAST_ACK
 SILENT_AFTER: Final = 3
 """Retransmissions without a word from the other end that make it silent."""
@@ -186,7 +190,9 @@ def _handshake(flow: Flow) -> Handshake:
     if not b.packets:
         if a.resets:
             return Handshake.ABANDONED
-        return Handshake.COMPLETE if _reached(a, ESTABLISHED) else Handshake.NO_ANSWER
+        if _reached(a, ESTABLISHED):
+            return Handshake.COMPLETE
+        return Handshake.BEING_OPENED if _is_early(flow, i64(a.syns)) else Handshake.NO_ANSWER
     if not b.syn_acks:
         if b.resets and not a.octets - a.syn_octets:
             return Handshake.REFUSED
@@ -194,8 +200,15 @@ def _handshake(flow: Flow) -> Handshake:
     if a.syn_taken:
         return Handshake.FAST_OPEN
     if a.ack == UNKNOWN:
-        return Handshake.ABANDONED if a.resets else Handshake.HALF_OPEN
+        if a.resets:
+            return Handshake.ABANDONED
+        return Handshake.BEING_OPENED if _is_early(flow, i64(b.syn_acks)) else Handshake.HALF_OPEN
     return Handshake.COMPLETE
+
+
+def _is_early(flow: Flow, times: i64) -> bool:
+    """Return whether the SYN or SYN-ACK, sent so many times, was not to be sent again yet."""
+    return times == 1 and flow.until - flow.last < ANSWER_AFTER
 
 
 def _without_a_syn(flow: Flow) -> Handshake:
