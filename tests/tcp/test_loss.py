@@ -1,9 +1,14 @@
 """Loss recovery at its edges: numbers that wrap, SACK at scale, small segments (RFC 6582, 6675)."""
 
-from peer import PLAIN, established
+import pytest
+from peer import OURS, PLAIN, Peer, established
 
+from lastack.sim.pair import TwoHosts
+from lastack.sim.talk import Conversation
+from lastack.tcp.config import preset
 from lastack.tcp.recovery import Acked, Losses, NewRenoRecovery, Phase
 from lastack.tcp.sent import SentLog
+from lastack.units import MS, SECOND
 from lastack.wire.seq import add
 
 MSS = 1000
@@ -103,3 +108,66 @@ def test_what_duplicate_acks_have_told_does_not_open_the_window_a_second_time() 
     controller = peer.connection.tcb.controller
     assert controller is not None
     assert (controller.ssthresh, controller.cwnd) == (2000, 2000)
+
+
+def after_a_timeout(acknowledged: int) -> Peer:
+    """Eight segments were lost or late; the first went again, and so much was acknowledged then."""
+    peer = established(PLAIN.replace(initial_window=8))
+    peer.writes(bytes(8000))
+    peer.heard.clear()
+    peer.waits_for_timer()
+    peer.hears(". 1:1001(1000) ack 1")
+    peer.sends(f". 1:1(0) ack {acknowledged} win 65535")
+    return peer
+
+
+def times_sent(peer: Peer, seq: int) -> int:
+    return sum(segment.seq == OURS + seq for segment in peer.heard)
+
+
+def test_a_retransmission_that_is_lost_after_a_timeout_costs_no_other_timeout() -> None:
+    """RFC 6582 4.1: SND.UNA has moved by four segments at most, and duplicates mean a loss."""
+    peer = after_a_timeout(1001)
+    for _ in range(2):
+        peer.sends(". 1:1(0) ack 1001 win 65535")
+    assert times_sent(peer, 1001) == 1
+    peer.sends(". 1:1(0) ack 1001 win 65535")
+    assert times_sent(peer, 1001) == 2
+
+
+def test_what_was_sent_again_needlessly_after_a_timeout_is_no_loss() -> None:
+    """RFC 6582 4: that three were, shows in SND.UNA moving by more than four segments."""
+    peer = after_a_timeout(6001)
+    for _ in range(4):
+        peer.sends(". 1:1(0) ack 6001 win 65535")
+    assert times_sent(peer, 6001) == 1
+
+
+@pytest.mark.parametrize("name", ["rfc", "linux", "freebsd"])
+def test_a_queue_of_one_packet_costs_no_chain_of_timeouts_without_sack(name: str) -> None:
+    """A small buffer, small segments, and neither SACK nor timestamps: each timeout was followed by
+    the loss of a retransmission, and none gave a sample of the round trip (Karn).
+    """
+    config = preset(name).replace(
+        strict=True, congestion="cubic", initial_window=10, mss_limit=88, nagle=False,
+        send_buffer=1000, send_most=0, send_overhead=0,
+        sack=False, timestamps=False, window_scale=False,
+    )  # fmt: skip
+    pair = TwoHosts(delay=20 * MS, rate=1_000_000, queue=1, config=config, mtu=576, keep=False)
+    talk = Conversation(pair, bytes(20_000), bytes(12_000))
+    pair.run(30 * SECOND)
+    assert talk.right is not None and len(talk.right.received) == 20_000
+    assert talk.left.connection.tcb.tally.timeouts < 5
+
+
+def test_without_limited_transmit_recovery_sends_as_much_new_data_as_ever() -> None:
+    """RFC 5681 3.2 step 3: three segments have left the network when it begins."""
+    peer = established(PLAIN.replace(initial_window=10, limited_transmit=False))
+    peer.writes(bytes(20_000))
+    peer.heard.clear()
+    for _ in range(5):
+        peer.sends(". 1:1(0) ack 1 win 65535")
+    peer.hears(". 1:1001(1000) ack 1")
+    peer.hears_nothing()
+    peer.sends(". 1:1(0) ack 1 win 65535")
+    peer.hears(". 10001:11001(1000) ack 1")

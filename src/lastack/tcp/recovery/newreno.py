@@ -28,6 +28,8 @@ class NewRenoRecovery(LossRecovery):
     duplicates: int
     marked: int
     """All before this has been looked at by `_mark_by_sack`."""
+    advance: int
+    """By how much SND.UNA moved last, 0 since the retransmission timer went off."""
     rescued: bool
     """The last octet has been sent again in this episode (RFC 6675 4, NextSeg 4)."""
 
@@ -37,6 +39,7 @@ class NewRenoRecovery(LossRecovery):
         self.limited_transmit = limited_transmit
         self.duplicates = 0
         self.marked = iss
+        self.advance = 0
         self.rescued = False
 
     def on_ack(self, sent: SentLog, ack: Acked, now: int) -> Losses:
@@ -50,6 +53,7 @@ class NewRenoRecovery(LossRecovery):
     def _on_progress(self, sent: SentLog, ack: Acked) -> Losses:
         duplicates = self.duplicates
         self.duplicates = 0
+        self.advance = ack.acked
         if lt(self.marked, ack.una):
             self.marked = ack.una
         if self.phase is OPEN:
@@ -79,27 +83,40 @@ class NewRenoRecovery(LossRecovery):
         self.duplicates += 1
         if not ack.has_sack and (self.limited_transmit or self.phase is RECOVERY):
             sent.presumed = max(min(sent.presumed + ack.mss, sent.octets - ack.mss), 0)
-        if self.phase is OPEN:
+        if self.phase is OPEN or (self.phase is LOSS and not ack.has_sack):
             return self._look(sent, ack, self.duplicates)
         if self.phase is RECOVERY and ack.has_sack:
             self._mark_by_sack(sent, ack)
         return NOTHING
 
     def _look(self, sent: SentLog, ack: Acked, duplicates: int) -> Losses:
-        """In OPEN: is there now enough evidence of a loss?"""
+        """Is there now enough evidence of a loss?"""
         if ack.has_sack:
             if not self._mark_by_sack(sent, ack) and duplicates < self.threshold:
                 return NOTHING
             if sent.sacked == 0:
                 return NOTHING
-        elif duplicates < self.threshold or not gt(ack.una, self.recover):
+        elif duplicates < self.threshold or not (
+            gt(ack.una, self.recover) or self._was_sent_again_in_vain(ack)
+        ):
             # Duplicates of what was already recovered start nothing (RFC 6582 3.2 step 2).
             return NOTHING
         self.phase = RECOVERY
         self.recover = ack.nxt
         self.rescued = False
+        if not ack.has_sack and not self.limited_transmit:
+            # What has left the network now counts too (RFC 5681 3.2 step 3).
+            sent.presumed = max(min(duplicates * ack.mss, sent.octets - ack.mss), 0)
         self._mark_first(sent, ack)
         return ENTERED
+
+    def _was_sent_again_in_vain(self, ack: Acked) -> bool:
+        """Do duplicates of what was recovered mean that a retransmission was lost (RFC 6582 4.1)?
+
+        Not when three segments were sent again needlessly: then SND.UNA had moved by more than
+        four. Nor before anything has arrived after a timeout: the window is one segment then.
+        """
+        return 0 < self.advance <= 4 * ack.mss
 
     def _mark_first(self, sent: SentLog, ack: Acked) -> None:
         """The first outstanding segment is lost: one segment of it, not a whole super-segment."""
@@ -192,6 +209,7 @@ class NewRenoRecovery(LossRecovery):
             sent.forget_sacks()
         self.phase = LOSS
         self.duplicates = 0
+        self.advance = 0
         sent.presumed = 0
         if lt(self.recover, nxt):
             self.recover = nxt
