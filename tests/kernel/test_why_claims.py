@@ -1,15 +1,21 @@
 """What `lastack why` claims of sockets in one state, each claim by the numbers the kernel gives."""
 
+import select
+import socket
+import struct
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from rich.cells import cell_len
 
-from lastack.observe.ages import given_up_after
+from lastack.observe.ages import age_of, given_up_after
 from lastack.observe.core.diag import TIMERS, KernelSocket
 from lastack.observe.findings import Finding, finding_of
 from lastack.observe.processes import Holder, Holders
+from lastack.observe.sockets import kernel_sockets
 from lastack.observe.watching import Look, Watching
+from lastack.stack.tcp_info import FIELDS
 from lastack.tcp.states import State
 from lastack.units import MS, SECOND
 from lastack.view.why import why_lines
@@ -162,3 +168,71 @@ def test_how_long_a_backlog_may_be_is_said(watching: Watching) -> None:
     """listen() asks, net.core.somaxconn bounds."""
     found = found_in(watching, S.SYN_RECEIVED, one(S.LISTEN), one(S.SYN_RECEIVED))
     assert f"at most {found.settings['somaxconn']:,} (somaxconn)" in said(found)
+
+
+def the(state: State, timer: str | None = None) -> KernelSocket:
+    """The one socket of this namespace in a state, once that timer of it runs."""
+    while True:
+        found = [each for each in kernel_sockets([state], info=True)]
+        if found and timer in (None, TIMERS[found[0].timer]):
+            return found[0]
+        select.select([], [], [], 0.01)
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_what_was_sent_in_close_wait_and_answered_makes_its_age_a_lower_bound(
+    namespace: object, late: bool
+) -> None:
+    """The last segment of the peer's may be that answer, and not its FIN."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with socket.create_connection(server.getsockname()) as client, server.accept()[0] as there:
+            client.shutdown(socket.SHUT_WR)
+            the(S.CLOSE_WAIT)
+            if late:
+                there.sendall(b"late")
+                assert client.recv(4) == b"late"
+                select.select([], [], [], 0.1)
+            age = age_of(the(S.CLOSE_WAIT))
+    assert age is not None and age.exact is not late
+
+
+def test_an_answer_long_before_the_last_word_of_the_peer_does_not_blur_it(
+    namespace: object,
+) -> None:
+    """What we sent is acknowledged within an RTO, or sent again: later only the FIN can come."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with socket.create_connection(server.getsockname()) as client, server.accept()[0] as there:
+            there.sendall(b"early")
+            assert client.recv(5) == b"early"
+            select.select([], [], [], 0.5)
+            client.shutdown(socket.SHUT_WR)
+            age = age_of(the(S.CLOSE_WAIT))
+    assert age is not None and age.exact
+
+
+def test_answers_to_probes_of_a_closed_window_say_nothing_of_the_age(namespace: object) -> None:
+    """FIN-WAIT-1 begins with our close(), and its peer may be heard again and again since."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with socket.create_connection(server.getsockname()) as client, server.accept()[0]:
+            client.setblocking(False)
+            with suppress(BlockingIOError):
+                while True:
+                    client.send(bytes(65536))
+            client.close()
+            assert age_of(the(S.FIN_WAIT_1, "persist")) is None
+
+
+@pytest.mark.parametrize("state", [S.FIN_WAIT_1, S.LAST_ACK])
+def test_what_was_sent_again_before_the_fin_says_nothing_of_the_fin(state: State) -> None:
+    """The back-off is that of the data; where the FIN alone is behind, it is the FIN's."""
+    info = bytearray(struct.calcsize("=" + "".join(form for _, form in FIELDS)))
+    at = 0
+    for name, form in FIELDS:
+        values = {"backoff": 4, "rto": 3_200_000}
+        struct.pack_into("=" + form, info, at, values.get(name, 0))
+        at += struct.calcsize("=" + form)
+    found = one(state, "retransmit", 4, left=1000)
+    found.info, found.unsent = bytes(info), 101
+    assert age_of(found) is None
+    found.unsent = 1
+    assert age_of(found) == ((200 + 400 + 800 + 1600 + 2200) * MS, False, "back-off")

@@ -16,7 +16,8 @@ _FIRST_TIMEOUT: Final = 1 * SECOND
 _RETRANSMIT: Final = TIMERS.index("retransmit")
 _KEEPALIVE: Final = TIMERS.index("keepalive")
 _TIME_WAIT: Final = TIMERS.index("time wait")
-_BY_TIMER: Final = (State.SYN_SENT, State.FIN_WAIT_1, State.CLOSING, State.LAST_ACK)
+_BY_A_CALL: Final = (State.SYN_SENT, State.FIN_WAIT_1, State.LAST_ACK)
+"""These begin with a call of our user: when the peer was heard tells nothing of them."""
 
 
 _LEAST_RTO: Final = 200 * MS
@@ -48,20 +49,23 @@ def age_of(found: KernelSocket, fin_timeout: int = TIME_WAIT_LENGTH) -> Age | No
     values = values_in(found.info)
     if not values or state in (State.LISTEN, State.CLOSED):
         return None
-    if state in _BY_TIMER and found.timer == _RETRANSMIT:
-        return _by_back_off(found, values, left)
-    if state is State.SYN_SENT:
-        return None
+    if state in _BY_A_CALL:
+        # Data before the FIN may have been sent again for long before there was one.
+        alone = state is State.SYN_SENT or found.unsent <= 1
+        waits = found.timer == _RETRANSMIT and alone
+        return _by_back_off(found, values, left) if waits else None
     heard = values.get("last_ack_recv", 0)
     sent = values.get("last_data_sent", 0)
     received = values.get("last_data_recv", 0)
     if state is State.ESTABLISHED:
         return Age(max(heard, sent, received) * MS, False, "silence")
-    # The peer's last segment was the one that led here, unless something of ours has been
-    # answered since: data, or a keep-alive probe.
-    answered = sent < heard or found.timer == _KEEPALIVE
+    # The peer's last segment was the one that led here, unless it has answered something since:
+    # a keep-alive probe, or data. Data is acknowledged within the RTO, or sent again.
+    answered = found.timer == _KEEPALIVE or state is State.CLOSING
     if state is State.FIN_WAIT_2:
         answered = answered or received <= heard
+    elif values.get("data_segs_out", 1):
+        answered = answered or (sent - heard) * MS <= values.get("rto", 0) * US
     return Age(heard * MS, not answered, "silence")
 
 
