@@ -173,53 +173,63 @@ def test_how_long_a_backlog_may_be_is_said(watching: Watching) -> None:
 def the(state: State, timer: str | None = None) -> KernelSocket:
     """The one socket of this namespace in a state, once that timer of it runs."""
     while True:
-        found = [each for each in kernel_sockets([state], info=True)]
+        found = kernel_sockets([state], info=True)
         if found and timer in (None, TIMERS[found[0].timer]):
             return found[0]
         select.select([], [], [], 0.01)
 
 
+@pytest.fixture
+def ends(namespace: object) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Both ends of a connection: who called, and who accepted."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as client,
+        server.accept()[0] as there,
+    ):
+        yield client, there
+
+
 @pytest.mark.parametrize("late", [True, False])
 def test_what_was_sent_in_close_wait_and_answered_makes_its_age_a_lower_bound(
-    namespace: object, late: bool
+    ends: tuple[socket.socket, socket.socket], late: bool
 ) -> None:
     """The last segment of the peer's may be that answer, and not its FIN."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        with socket.create_connection(server.getsockname()) as client, server.accept()[0] as there:
-            client.shutdown(socket.SHUT_WR)
-            the(S.CLOSE_WAIT)
-            if late:
-                there.sendall(b"late")
-                assert client.recv(4) == b"late"
-                select.select([], [], [], 0.1)
-            age = age_of(the(S.CLOSE_WAIT))
+    client, there = ends
+    client.shutdown(socket.SHUT_WR)
+    the(S.CLOSE_WAIT)
+    if late:
+        there.sendall(b"late")
+        assert client.recv(4) == b"late"
+        select.select([], [], [], 0.1)
+    age = age_of(the(S.CLOSE_WAIT))
     assert age is not None and age.exact is not late
 
 
 def test_an_answer_long_before_the_last_word_of_the_peer_does_not_blur_it(
-    namespace: object,
+    ends: tuple[socket.socket, socket.socket],
 ) -> None:
     """What we sent is acknowledged within an RTO, or sent again: later only the FIN can come."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        with socket.create_connection(server.getsockname()) as client, server.accept()[0] as there:
-            there.sendall(b"early")
-            assert client.recv(5) == b"early"
-            select.select([], [], [], 0.5)
-            client.shutdown(socket.SHUT_WR)
-            age = age_of(the(S.CLOSE_WAIT))
+    client, there = ends
+    there.sendall(b"early")
+    assert client.recv(5) == b"early"
+    select.select([], [], [], 0.5)
+    client.shutdown(socket.SHUT_WR)
+    age = age_of(the(S.CLOSE_WAIT))
     assert age is not None and age.exact
 
 
-def test_answers_to_probes_of_a_closed_window_say_nothing_of_the_age(namespace: object) -> None:
+def test_answers_to_probes_of_a_closed_window_say_nothing_of_the_age(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
     """FIN-WAIT-1 begins with our close(), and its peer may be heard again and again since."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        with socket.create_connection(server.getsockname()) as client, server.accept()[0]:
-            client.setblocking(False)
-            with suppress(BlockingIOError):
-                while True:
-                    client.send(bytes(65536))
-            client.close()
-            assert age_of(the(S.FIN_WAIT_1, "persist")) is None
+    client, _ = ends
+    client.setblocking(False)
+    with suppress(BlockingIOError):
+        while True:
+            client.send(bytes(65536))
+    client.close()
+    assert age_of(the(S.FIN_WAIT_1, "persist")) is None
 
 
 @pytest.mark.parametrize("state", [S.FIN_WAIT_1, S.LAST_ACK])
