@@ -72,7 +72,7 @@ VERDICTS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "never open": ("never open", "it did not get past the handshake"),
         "time wait reuse": (
             "TIME-WAIT reuse",
-            "its addresses and ports were used again within TIME-WAIT: ports are scarce there",
+            "its addresses and ports were used again within TIME-WAIT: by chance, or ports are few",
         ),
         "blind reset rejected": (
             "blind reset rejected",
@@ -120,7 +120,7 @@ VERDICTS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "never open": ("从未打开", "没有走完握手"),
         "time wait reuse": (
             "TIME-WAIT 中被重用",
-            "其地址和端口在 TIME-WAIT 期间又被使用：那里端口紧张",
+            "其地址和端口在 TIME-WAIT 期间又被使用：碰巧，或端口紧张",
         ),
         "blind reset rejected": ("盲复位被拒", "有人向它发送序号不对的复位：猜测者或中间设备"),
         "blind syn rejected": ("盲 SYN 被拒", "已打开的连接中来了 SYN：对端重启，或有人猜测"),
