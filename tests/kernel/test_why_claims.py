@@ -14,6 +14,7 @@ from lastack.observe.core.diag import TIMERS, KernelSocket
 from lastack.observe.findings import Finding, finding_of
 from lastack.observe.processes import Holder, Holders
 from lastack.observe.sockets import kernel_sockets
+from lastack.observe.talkers import talkers
 from lastack.observe.watching import Look, Watching
 from lastack.stack.tcp_info import FIELDS
 from lastack.tcp.states import State
@@ -246,3 +247,21 @@ def test_what_was_sent_again_before_the_fin_says_nothing_of_the_fin(state: State
     assert age_of(found) is None
     found.unsent = 1
     assert age_of(found) == ((200 + 400 + 800 + 1600 + 2200) * MS, False, "back-off")
+
+
+def test_octets_of_text_are_counted_on_either_side_and_neither_syn_nor_fin(
+    ends: tuple[socket.socket, socket.socket], watching: Watching
+) -> None:
+    """Who called has its SYN acknowledged, who closed its FIN: both are no text."""
+    client, there = ends
+    there.sendall(b"0123456789")
+    assert client.recv(10) == b"0123456789"
+    client.sendall(bytes(20))
+    assert there.recv(20) == bytes(20)
+    client.shutdown(socket.SHUT_WR)
+    the(S.FIN_WAIT_2), the(S.CLOSE_WAIT)
+    look = watching.look()
+    for state, octets in ((S.FIN_WAIT_2, (10, 20)), (S.CLOSE_WAIT, (20, 10))):
+        chosen = [each for each in look.sockets if each.state is state]
+        [peer] = talkers(chosen, look, watching)["peer"]
+        assert (peer.octets_in, peer.octets_out) == octets, state

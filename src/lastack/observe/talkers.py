@@ -72,15 +72,15 @@ class Talker:
 def talkers(chosen: list[KernelSocket], look: Look, watching: Watching) -> dict[str, list[Talker]]:
     """Return the talkers of each of KINDS, those with the most octets first, then most sockets.
 
-    Octets are counted for as long as a connection is not yet in TIME-WAIT.
+    Octets are of text, once each, for as long as a connection is not yet in TIME-WAIT.
     """
     listened = {each.local_port for each in look.sockets if each.state is State.LISTEN}
     found: dict[str, dict[str, Talker]] = {kind: {} for kind in KINDS}
     for each in chosen:
         values = values_in(each.info) if each.state is not State.LISTEN else {}
-        # The kernel counts the peer's FIN and our SYN as octets, too.
+        # The kernel counts the peer's FIN as an octet, too.
         received = values.get("bytes_received", 0) - (each.state in _AFTER_A_FIN)
-        moved = max(received, 0), max(values.get("bytes_acked", 0) - 1, 0)
+        moved = max(received, 0), values.get("bytes_sent", 0) - values.get("bytes_retrans", 0)
         names = {
             "process": process_name(each, look, watching),
             "cgroup": watching.cgroups.path_of(each.cgroup),
