@@ -13,12 +13,13 @@ from lastack.observe.ages import age_of, given_up_after
 from lastack.observe.core.diag import TIMERS, KernelSocket
 from lastack.observe.findings import Finding, finding_of
 from lastack.observe.processes import Holder, Holders
-from lastack.observe.sockets import kernel_sockets
+from lastack.observe.sockets import destroy, is_peer_told, kernel_sockets
 from lastack.observe.talkers import talkers
 from lastack.observe.watching import Look, Watching
 from lastack.stack.tcp_info import FIELDS
 from lastack.tcp.states import State
 from lastack.units import MS, SECOND
+from lastack.view.watch import kill_question
 from lastack.view.why import why_lines
 from lastack.wire.address import pack_address
 
@@ -265,3 +266,33 @@ def test_octets_of_text_are_counted_on_either_side_and_neither_syn_nor_fin(
         chosen = [each for each in look.sockets if each.state is state]
         [peer] = talkers(chosen, look, watching)["peer"]
         assert (peer.octets_in, peer.octets_out) == octets, state
+
+
+def test_before_sockets_are_destroyed_it_is_told_who_will_hear_of_it() -> None:
+    """The kernel resets a connection, and lets a remnant go in silence."""
+    remnant = one(S.FIN_WAIT_2, "time wait", left=1000)
+    chosen = [one(S.CLOSE_WAIT), one(S.FIN_WAIT_2), remnant, one(S.TIME_WAIT, "time wait")]
+    assert kill_question(chosen[:2]) == "Destroy 2 sockets? Peers that will see a reset: 2."
+    assert kill_question(chosen[1:3]) == (
+        "Destroy 2 sockets? Peers that will see a reset: 1. Peers that are not told: 1."
+    )
+    assert kill_question(chosen).endswith("the next connection (RFC 1337).")
+    assert kill_question(chosen, "zh").startswith("销毁 4 个套接字吗？会看到复位的对端：2 个。")
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_of_a_remnant_that_is_destroyed_no_peer_is_told(
+    ends: tuple[socket.socket, socket.socket], held: bool
+) -> None:
+    """FIN-WAIT-2 of nobody leaves its peer in CLOSE-WAIT; that of a process resets it."""
+    client, _ = ends
+    client.shutdown(socket.SHUT_WR)
+    if not held:
+        client.close()
+    the(S.CLOSE_WAIT)
+    found = the(S.FIN_WAIT_2, "" if held else "time wait")
+    assert is_peer_told(found) is held
+    destroy(found)
+    select.select([], [], [], 0.1)
+    assert len(kernel_sockets([S.CLOSE_WAIT])) == (0 if held else 1)
+    assert not kernel_sockets([S.FIN_WAIT_2])

@@ -33,6 +33,7 @@ from lastack.tcp.states import State
 from lastack.view.watch import (
     WORDS,
     counts_table,
+    kill_question,
     place_of,
     socket_cells,
     sockets_table,
@@ -200,7 +201,7 @@ def _kill(choice: Choice, yes: bool, lang: str, as_json: bool) -> None:
         for each in chosen:
             click.echo(_line(each, look, watching), err=True)
     if not yes:
-        click.confirm(words["destroyed"].format(count=f"{len(chosen):,}"), abort=True, err=True)
+        click.confirm(kill_question(chosen, lang), abort=True, err=True)
     done = sum(_destroyed(each, words) for each in chosen)
     if as_json:
         print_json("killed", count=done, ended=len(chosen) - done)

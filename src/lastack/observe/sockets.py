@@ -11,7 +11,13 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from lastack.errors import error_for
-from lastack.observe.core.diag import KERNEL_STATES, KernelSocket, read_dump, read_message
+from lastack.observe.core.diag import (
+    KERNEL_STATES,
+    TIMERS,
+    KernelSocket,
+    read_dump,
+    read_message,
+)
 from lastack.tcp.states import State
 
 _NETLINK_SOCK_DIAG: Final = 4
@@ -26,6 +32,8 @@ _GROUPS: Final = (1, 3)
 """SKNLGRP_INET_TCP_DESTROY and that of IPv6."""
 _NEW_SYN_RECV: Final = 12
 _BOUND: Final = 13
+_RESET: Final = (State.ESTABLISHED, State.CLOSE_WAIT, State.FIN_WAIT_1, State.FIN_WAIT_2)
+_TIME_WAIT: Final = TIMERS.index("time wait")
 _BUFFER: Final = 1 << 18
 _NOTICES: Final = 1 << 23
 """So many octets of notices the kernel may keep until they are read, if it lets us say so."""
@@ -77,8 +85,17 @@ def _request(family: int, states: int, info: bool, sequence: int) -> bytes:
     return head + body
 
 
+def is_peer_told(found: KernelSocket) -> bool:
+    """Return whether the kernel would send a reset to the peer of a socket that is destroyed.
+
+    It does not for what is a remnant (TIME-WAIT, FIN-WAIT-2 of nobody, SYN-RECEIVED), and not in
+    the states where the peer has closed and we have, too.
+    """
+    return found.state in _RESET and found.timer != _TIME_WAIT
+
+
 def destroy(found: KernelSocket) -> None:
-    """Have the kernel abort a connection: both ends hear of it. Needs CAP_NET_ADMIN.
+    """Have the kernel abort a connection; its process hears of it. Needs CAP_NET_ADMIN.
 
     Raises the OSError of the kernel's answer; ENOENT when it is gone, EOPNOTSUPP where the kernel
     was built without it.

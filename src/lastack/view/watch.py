@@ -11,6 +11,7 @@ from rich.text import Text
 from lastack.observe.ages import Age
 from lastack.observe.core.diag import KernelSocket
 from lastack.observe.kernel_info import connection_info, text_of
+from lastack.observe.sockets import is_peer_told
 from lastack.observe.talkers import KINDS, Talker
 from lastack.tcp.info import ConnectionInfo
 from lastack.tcp.states import State
@@ -29,7 +30,10 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "in": "in",
         "out": "out",
         "none": "none",
-        "destroyed": "Destroy {count} sockets? Both ends of each will see the connection reset.",
+        "destroy": "Destroy {count} sockets?",
+        "reset": "Peers that will see a reset: {count}.",
+        "silent": "Peers that are not told: {count}.",
+        "unprotected": "Without TIME-WAIT old segments may disturb the next connection (RFC 1337).",
         "no_filter": "--kill needs a selection: --state, --port, --host or --pid",
         "no_terminal": "--kill asks at a terminal, and there is none: give --yes",
         "no_privilege": "not destroyed: it needs CAP_NET_ADMIN (root)",
@@ -71,7 +75,10 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "in": "收",
         "out": "发",
         "none": "无",
-        "destroyed": "销毁 {count} 个套接字吗？每个连接的两端都会看到连接被重置。",
+        "destroy": "销毁 {count} 个套接字吗？",
+        "reset": "会看到复位的对端：{count} 个。",
+        "silent": "不会得到告知的对端：{count} 个。",
+        "unprotected": "没有 TIME-WAIT，旧报文段可能干扰下一个连接（RFC 1337）。",
         "no_filter": "--kill 需要选择条件：--state、--port、--host 或 --pid",
         "no_terminal": "--kill 要在终端上确认，而这里没有终端：请加 --yes",
         "no_privilege": "未销毁：需要 CAP_NET_ADMIN（root）",
@@ -181,6 +188,19 @@ def socket_cells(
         Text(f"{found.unsent:,}", justify="right"),
         Text(timer),
     ]
+
+
+def kill_question(chosen: list[KernelSocket], language: str = "en") -> str:
+    """Return what is asked before sockets are destroyed: how many, and who will hear of it."""
+    words, told = WORDS[language], sum(map(is_peer_told, chosen))
+    parts = [words["destroy"].format(count=f"{len(chosen):,}")]
+    if told:
+        parts.append(words["reset"].format(count=f"{told:,}"))
+    if told < len(chosen):
+        parts.append(words["silent"].format(count=f"{len(chosen) - told:,}"))
+    if any(each.state is State.TIME_WAIT for each in chosen):
+        parts.append(words["unprotected"])
+    return ("" if language == "zh" else " ").join(parts)
 
 
 def place_of(found: KernelSocket) -> tuple[int, str, int, str, int]:
