@@ -13,6 +13,7 @@ from rich.cells import cell_len
 from tests.observe.scenarios import SCENES
 from tests.observe.worlds import Tapped, chance_world
 
+from lastack.cli.read_data import Found
 from lastack.cli.read_stream import for_the_eye
 from lastack.observe.captures import Capture
 from lastack.observe.connection import states_text
@@ -217,6 +218,16 @@ def test_json_says_what_its_page_says(capture: Path) -> None:
     for line in found:
         assert f"### `{line['type']}`" in page
         assert all(f"`{name}`" in page for name in line if name not in ("schema", "type"))
+
+
+@pytest.mark.parametrize("packets", [False, True])
+def test_what_passed_is_remembered_for_the_packets_alone(tmp_path: Path, packets: bool) -> None:
+    """Without a second look, memory does not grow with the connections that went another way."""
+    path = tmp_path / "crossed.pcapng"
+    path.write_bytes(SCENES["simultaneous close"].play().capture("left"))
+    found = Found(Capture(str(path), (str(path),)), Question(Wanted(port=80)), packets)
+    assert len(list(found.connections(False, None))) == 1
+    assert bool(found.corrections.ways) == bool(found.numbers) == packets
 
 
 def test_the_states_beside_each_segment_follow_from_the_changes(tmp_path: Path) -> None:

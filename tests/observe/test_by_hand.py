@@ -5,9 +5,9 @@ import struct
 import pytest
 
 from lastack.observe import Observer
-from lastack.observe.core.ends import CLOSED, ESTABLISHED, FIN_WAIT_2, Evidence
+from lastack.observe.core.ends import CLOSED, ESTABLISHED, FIN_WAIT_2, SYN_SENT, Evidence
 from lastack.observe.core.flow import Flow
-from lastack.observe.core.verdicts import ANSWER_AFTER, Handshake, Teardown, verdict_on
+from lastack.observe.core.verdicts import ANSWER_AFTER, Also, Handshake, Teardown, verdict_on
 from lastack.tcp.states import Cause
 from lastack.units import MS
 
@@ -159,3 +159,47 @@ def test_a_capture_that_ends_with_a_handshake_under_way_does_not_call_it_unanswe
     flow.until = flow.last + ANSWER_AFTER
     waited = Handshake.HALF_OPEN if flow.b.packets else Handshake.NO_ANSWER
     assert verdict_on(flow).handshake is waited
+
+
+def test_one_sided_text_that_goes_on_shows_no_silent_peer() -> None:
+    """Of the other end nothing was captured; what is sent again now and then was lost."""
+    talk: list[Segment] = [(50, "a", ".", 1001 + 100 * i, 5001, 100) for i in range(40)]
+    for again in (30, 20, 10):
+        talk.insert(again, (300, "a", ".", 1001 + 100 * (again - 2), 5001, 100))
+    assert verdict_on(seen(*talk)).teardown is Teardown.OPEN
+    dying: list[Segment] = [(1000 << i, "a", ".", 1001, 5001, 100) for i in range(5)]
+    assert verdict_on(seen(*dying)).teardown is Teardown.PEER_SILENT
+
+
+def test_a_reset_after_both_ends_have_finished_aborts_nothing() -> None:
+    """Some clients send one out of TIME-WAIT; RFC 9293 3.10.5 has none there, and all was said."""
+    flow = seen(
+        *OPENS,
+        (9, "a", "F.", 1101, 5001, 0),
+        (9, "b", "F.", 5001, 1102, 0),
+        (9, "a", ".", 1102, 5002, 0),
+        (1, "a", "R.", 1102, 5002, 0),
+    )
+    assert flow.over and verdict_on(flow).teardown is Teardown.THREE_SEGMENT
+
+
+@pytest.mark.parametrize(
+    ("ack", "text", "refused"),
+    [(1001, 0, True), (1000, 0, False), (1002, 0, False), (1001, 50, True), (1051, 50, True)],
+)
+def test_a_reset_refuses_a_syn_when_it_acknowledges_it(ack: int, text: int, refused: bool) -> None:
+    """RFC 9293 3.10.7.3: behind the ISN, and nothing that was not sent; any other is a guess."""
+    flow = seen((0, "a", "S", 1000, 0, text), (5, "b", "R.", 0, ack, 0), (2000, "b", "R.", 9, 9, 0))
+    verdict = verdict_on(flow)
+    assert verdict.handshake is (Handshake.REFUSED if refused else Handshake.NO_ANSWER)
+    assert flow.a.states == (CLOSED if refused else SYN_SENT)
+    assert (Also.BLIND_RESET_REJECTED in verdict.also) == (not refused)
+
+
+def test_one_side_alone_shows_that_the_other_end_has_been_answered() -> None:
+    """The SYN-ACK was not captured; who goes on behind it has acknowledged it."""
+    flow = seen(
+        (0, "a", "S", 1000, 0, 0), (9, "a", ".", 1001, 5001, 0), (9, "a", ".", 1001, 5001, 7)
+    )
+    assert (flow.a.states, flow.b.states) == (ESTABLISHED, ESTABLISHED)
+    assert flow.b.changes[-1].evidence is Evidence.PRESUMED

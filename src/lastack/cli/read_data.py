@@ -50,13 +50,14 @@ _TEXT: Final[_Text] = {"encoding": "utf-8", "errors": "surrogateescape", "newlin
 class Found:
     """The connections of one capture as they end; afterwards what they amount to.
 
-    `numbers` are those of the connections that were asked for, `violations` the first broken rules
-    of all.
+    `violations` are the first broken rules of all. `numbers` are those of the connections that were
+    asked for, and broke one; with `packets` of all that were asked for, and `corrections` are kept.
     """
 
-    def __init__(self, capture: Capture, question: Question) -> None:
+    def __init__(self, capture: Capture, question: Question, packets: bool) -> None:
         self.capture = capture
         self.question = question
+        self.packets = packets
         self.problem = ""
         self.corrections = Corrections()
         self.numbers: set[int] = set()
@@ -72,8 +73,9 @@ class Found:
                 verdict = verdict_on(flow)
                 self.summary.add(flow)
                 if not wanted or wanted.matches(flow, verdict):
-                    self.corrections.note(flow)
-                    if wanted:
+                    if self.packets:
+                        self.corrections.note(flow)
+                    if wanted and (self.packets or flow.a.broken or flow.b.broken):
                         self.numbers.add(flow.number)
                     yield connection_of(flow, self.capture.name, verdict, steps)
         except CaptureError as error:
@@ -145,18 +147,16 @@ def _packed(asked: _Asked) -> tuple[bytes, str]:
 def _write(asked: _Asked, out: Out, notice: Notice | None) -> str:
     """Write one capture; return what is wrong with it."""
     capture, question, kind, packets, first = asked
-    found = Found(capture, question)
+    found = Found(capture, question, packets)
     if kind == "csv":
         _write_csv(found, first, out, notice)
     else:
-        for name, record in _records(found, packets, notice):
+        for name, record in _records(found, notice):
             out.write(json_line(name, **record) + "\n")
     return found.problem
 
 
-def _records(
-    found: Found, packets: bool, notice: Notice | None
-) -> Iterator[tuple[str, dict[str, object]]]:
+def _records(found: Found, notice: Notice | None) -> Iterator[tuple[str, dict[str, object]]]:
     """Return one a connection and a transition, a broken rule, a group, then the summary.
 
     With `packets` there is one a segment before the broken rules.
@@ -165,7 +165,7 @@ def _records(
         yield "connection", {**connection_row(one), **extras(one)}
         for record in transition_rows(one):
             yield "transition", record
-    if packets:
+    if found.packets:
         most_open, wanted = found.question.most_open, bool(found.question.wanted)
         for seen in segments(found.capture, found.corrections, 0, most_open, notice):
             if not wanted or seen.connection in found.numbers:

@@ -33,6 +33,7 @@ from lastack.observe.core.ends import (
     arrival,
 )
 from lastack.observe.core.moves import (
+    covers,
     did_not_move,
     distance,
     had_one_before,
@@ -43,6 +44,7 @@ from lastack.observe.core.moves import (
     never_reset,
     step,
     walk_again,
+    whole,
 )
 from lastack.tcp.states import Cause
 from lastack.units import MS, SECOND
@@ -313,7 +315,7 @@ def _is_sent(
 ) -> None:
     """Any segment but a SYN or a reset."""
     states = me.states
-    if states == SYN_SENT and flags & ACK and _covers(seq, me.isn + 1):
+    if states == SYN_SENT and flags & ACK and covers(seq, me.isn + 1):
         # The SYN-ACK was not captured, but it must have arrived.
         step(me, Cause.SYN_ACK, ESTABLISHED, _SENT, now, packet)
     elif states == SYN_RECEIVED and flags & ACK and _goes_on(me, peer, ack, length):
@@ -378,7 +380,8 @@ def _reset_arrives(
 ) -> None:
     """Is it exact (RFC 5961 3.2)? One that is not draws a challenge, and changes nothing."""
     if peer.states == SYN_SENT:
-        if not flags & ACK or ack != peer.nxt:
+        if not flags & ACK or distance(ack, peer.isn) <= 0 or distance(ack, peer.nxt) > 0:
+            peer.refused_resets += 1
             return
     elif peer.ack != UNKNOWN and seq != peer.ack:
         # Behind everything captured is exact too, when the ACK of it has not been seen yet.
@@ -402,7 +405,7 @@ def _arrives(
     if flags & SYN:
         _syn_arrives(me, peer, flags, seq, ack, now, packet)
     elif flags & ACK:
-        if states & SYN_RECEIVED and peer.isn != UNKNOWN and _covers(ack, (peer.isn + 1)):
+        if states & SYN_RECEIVED and _acks_the_syn(me, peer, ack):
             after = arrival(states, Cause.ACK_OF_SYN)
             step(peer, Cause.ACK_OF_SYN, after, _PRESUMED, now, packet, me.nxt)
     if flags & ACK and peer.fin != UNKNOWN and ack == peer.fin:
@@ -415,18 +418,16 @@ def _arrives(
 
 
 def _fin_arrives(me: End, peer: End, now: i64, packet: i64) -> None:
-    if peer.states & ~HAS_THE_PEERS_FIN and _whole(me, peer):
+    if peer.states & ~HAS_THE_PEERS_FIN and whole(me, peer):
         after = arrival(peer.states, Cause.FIN)
         step(peer, Cause.FIN, after, _PRESUMED, now, packet, me.fin)
 
 
-def _covers(ack: i64, number: i64) -> bool:
-    return distance(ack, number & 0xFFFFFFFF) >= 0
-
-
-def _whole(me: End, peer: End) -> bool:
-    """Return whether all before the FIN has been seen passing, or has been acknowledged."""
-    return me.hole == UNKNOWN or (peer.ack != UNKNOWN and distance(peer.ack, me.hole) > 0)
+def _acks_the_syn(me: End, peer: End, ack: i64) -> bool:
+    """Return whether an ACK ends SYN-RECEIVED: of a SYN-ACK not captured, who is synchronized."""
+    if peer.isn == UNKNOWN:
+        return me.states & ~SYNCHRONIZED == 0
+    return covers(ack, peer.isn + 1)
 
 
 def _syn_arrives(me: End, peer: End, flags: i64, seq: i64, ack: i64, now: i64, packet: i64) -> None:
@@ -438,7 +439,7 @@ def _syn_arrives(me: End, peer: End, flags: i64, seq: i64, ack: i64, now: i64, p
             step(peer, Cause.SYN, after, _PRESUMED, now, packet, behind)
         return
     ours = peer.isn == UNKNOWN or ack == (peer.isn + 1) & 0xFFFFFFFF
-    if not ours and peer.syn_octets and _covers(ack, peer.isn + 1):
+    if not ours and peer.syn_octets and covers(ack, peer.isn + 1):
         ours = peer.syn_taken = True
     if states & SYN_SENT and ours:
         after = arrival(states, Cause.SYN_ACK)

@@ -45,6 +45,16 @@ def distance(a: i64, b: i64) -> i64:
     return ((a - b + 0x80000000) & 0xFFFFFFFF) - 0x80000000
 
 
+def covers(ack: i64, number: i64) -> bool:
+    """Return whether an acknowledgment reaches a sequence number."""
+    return distance(ack, number & 0xFFFFFFFF) >= 0
+
+
+def whole(end: End, peer: End) -> bool:
+    """Return whether all that an end has sent was seen passing, or has been acknowledged."""
+    return end.hole == UNKNOWN or (peer.ack != UNKNOWN and distance(peer.ack, end.hole) > 0)
+
+
 def step(
     end: End,
     cause: Cause,

@@ -194,7 +194,7 @@ def _handshake(flow: Flow) -> Handshake:
             return Handshake.COMPLETE
         return Handshake.BEING_OPENED if _is_early(flow, i64(a.syns)) else Handshake.NO_ANSWER
     if not b.syn_acks:
-        if b.resets and not a.octets - a.syn_octets:
+        if _was_struck(a) and not a.octets - a.syn_octets:
             return Handshake.REFUSED
         return Handshake.NO_ANSWER if not _reached(a, ESTABLISHED) else Handshake.COMPLETE
     if a.syn_taken:
@@ -243,6 +243,11 @@ def _was_in(end: End, state: i64) -> bool:
     return False
 
 
+def _was_struck(end: End) -> bool:
+    """Return whether a reset came that it had to believe; it may have asked again after that."""
+    return any(change.cause is Cause.RESET for change in end.changes)
+
+
 def _last(end: End, cause: Cause) -> Change | None:
     found: Change | None = None
     for change in end.changes:
@@ -271,6 +276,8 @@ def _was_reset(flow: Flow, verdict: Verdict) -> bool:
         abort = _last(sender, Cause.ABORT)
         if abort is None or (not struck and other.states & ~(CLOSED | TIME_WAIT | LISTEN)):
             continue
+        if not struck and abort.before == TIME_WAIT:
+            continue
         verdict.by_a, verdict.since, verdict.state = by_a, abort.time, i64(abort.before)
         verdict.teardown = Teardown.ABORT
         if sender.packets == sender.resets or sender.unheard:
@@ -292,7 +299,10 @@ def _is_stuck(flow: Flow, verdict: Verdict) -> bool:
     for by_a in (True, False):
         end, other = (flow.a, flow.b) if by_a else (flow.b, flow.a)
         gave_up = _last(end, Cause.KEEPALIVE_FAILED)
-        if end.unanswered >= SILENT_AFTER and (end.states & ~CLOSED or gave_up is not None):
+        # Where nothing was captured of the other end, most of what this one sends must be that.
+        silent = end.unanswered >= SILENT_AFTER
+        silent = silent and (other.packets > 0 or 2 * i64(end.unanswered) >= end.packets)
+        if silent and (end.states & ~CLOSED or gave_up is not None):
             if end.states == LAST_ACK:
                 break
             if end.states == FIN_WAIT_2:
