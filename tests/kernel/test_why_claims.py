@@ -296,3 +296,26 @@ def test_of_a_remnant_that_is_destroyed_no_peer_is_told(
     select.select([], [], [], 0.1)
     assert len(kernel_sockets([S.CLOSE_WAIT])) == (0 if held else 1)
     assert not kernel_sockets([S.FIN_WAIT_2])
+
+
+def test_a_listener_whose_queue_is_full_has_somebody_who_must_accept(watching: Watching) -> None:
+    """The kernel takes one more than the backlog."""
+    listener = one(S.LISTEN)
+    listener.inode, listener.unread, listener.unsent = 77, 2, 2
+    holders = held({77: Holder(4127, "server", "server")})
+    assert "its queue is full" not in said(found_in(watching, S.LISTEN, listener, holders=holders))
+    listener.unread = 3
+    for state in (S.LISTEN, S.SYN_RECEIVED):
+        text = said(found_in(watching, state, listener, one(S.SYN_RECEIVED), holders=holders))
+        assert "its queue is full: until accept() is called" in text
+        assert "Who must act: pid 4127, which should call accept()." in text
+
+
+def test_no_limit_runs_for_what_a_process_holds_in_fin_wait_2(watching: Watching) -> None:
+    """tcp_fin_timeout begins when the last process lets go."""
+    mine, orphan = one(S.FIN_WAIT_2), one(S.FIN_WAIT_2, "time wait", left=30_000)
+    mine.inode = 5
+    holders = held({5: Holder(4127, "client", "client")})
+    text = said(found_in(watching, S.FIN_WAIT_2, mine, orphan, holders=holders))
+    assert "no limit runs for the 1 that a process holds" in text
+    assert "no limit runs" not in said(found_in(watching, S.FIN_WAIT_2, orphan))

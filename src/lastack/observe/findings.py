@@ -72,6 +72,11 @@ class Listening:
     pids: list[int] = field(default_factory=list)
     name: str = ""
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the kernel lets nobody else wait to be accepted: it takes one more than may."""
+        return self.waiting > self.backlog
+
 
 @dataclass
 class Destination:

@@ -142,20 +142,19 @@ def why_lines(
 
 
 def _actor(why: _Why, actor: str) -> str:
-    """Return who must act; of CLOSE-WAIT by their numbers, and who should have accepted them."""
-    found, words = why.found, why.words
-    if found.state is not State.CLOSE_WAIT:
-        return actor
-    pids = [each.pid for each in found.holders if each.how == "holds"][:_MOST]
-    parts = [words[", "].join(words["process"].format(pid=pid) for pid in pids)] if pids else []
-    if late := [pid for each in found.listeners for pid in each.pids][:_MOST]:
-        shown = words[", "].join(words["process"].format(pid=pid) for pid in late)
-        parts.append(words["accepts"].format(pids=shown))
-    return words[". "].join([*parts, _capital(actor)])
+    """Return who must act: of CLOSE-WAIT by number, and who does not call accept()."""
+    found, words, parts = why.found, why.words, []
+    if found.state is State.CLOSE_WAIT:
+        if pids := [each.pid for each in found.holders if each.how == "holds"]:
+            parts.append(_pids(why, pids))
+    late = [each for each in found.listeners if found.state in UNACCEPTED or each.is_full]
+    if pids := [pid for each in late for pid in each.pids]:
+        parts.append(words["accepts"].format(pids=_pids(why, pids)))
+    return words[". "].join([*parts, actor[0].upper() + actor[1:]])
 
 
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
+def _pids(why: _Why, pids: list[int]) -> str:
+    return why.words[", "].join(why.words["process"].format(pid=pid) for pid in pids[:_MOST])
 
 
 def _sentence(text: str, language: str) -> str:
@@ -276,6 +275,8 @@ def _listeners(why: _Why) -> None:
         if each.resent:
             text += " · " + why.word("half_resent", resent=each.resent, most=each.most_resent)
         why.say(text)
+        if each.is_full:
+            why.say(why.words["full"], style="bold red")
 
 
 def _holder_of(why: _Why, each: Listening) -> str:
@@ -320,6 +321,8 @@ def _settings(why: _Why) -> None:
         why.say(why.word("reuse", value=settings["tcp_tw_reuse"]))
     elif found.state is State.FIN_WAIT_2:
         why.say(why.word("fin_timeout", value=settings["tcp_fin_timeout"]))
+        if held := sum(each.count for each in found.holders if each.how == "holds"):
+            why.say(why.word("fin_held", count=held))
     elif found.state is State.SYN_SENT and found.count:
         tries = settings["tcp_syn_retries"] + settings["tcp_syn_linear_timeouts"]
         why.say(why.word("syn_retries", value=tries))
