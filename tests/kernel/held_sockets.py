@@ -63,9 +63,11 @@ def closed_by_client(count: int) -> subprocess.Popen[str]:
 
     They are all in TIME-WAIT then. On loopback an ACK of one processor can be overtaken by the FIN
     of another; TIME-WAIT answers the late ACK, nobody is left to hear that, and the reset would
-    end it: RFC 1337's assassination, which happens to one connection in some hundreds.
+    end it: RFC 1337's assassination, which happens to one connection in some hundreds. And after
+    a second a port that is chosen again by chance would be taken out of TIME-WAIT.
     """
     Path("/proc/sys/net/ipv4/tcp_rfc1337").write_text("1")
+    Path("/proc/sys/net/ipv4/tcp_tw_reuse").write_text("0")
     with (
         socket.create_server(("127.0.0.1", 7002), backlog=64) as server,
         process(HASTY_CLIENT, str(count)) as client,
