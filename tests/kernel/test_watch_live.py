@@ -59,7 +59,7 @@ async def screen(
     """Run the view; looks follow each other quickly."""
     with Watching(places=places) as watching:
         app = WatchApp(watching, Choice(), 200 * MS, language=language)
-        async with app.run_test(size=size) as pilot:
+        async with app.run_test(size=size, notifications=True) as pilot:
             await shown(pilot, f"{sockets} " if language == "zh" else f"{sockets} sockets")
             yield pilot
         with app.looking:
@@ -126,7 +126,7 @@ def test_a_filter_leaves_what_is_meant_and_says_what_it_does_not_understand(
             asked = pilot.app.query_one("#filter", Input)
             asked.value = "NONSENSE"
             await pilot.press("enter")
-            await shown(pilot, "NONSENSE")
+            await shown(pilot, "no TCP state 'NONSENSE'")
             asked.value = "CLOSE-WAIT"
             await pilot.press("enter")
             await shown(pilot, " 1 socket")
@@ -144,6 +144,11 @@ def test_it_speaks_chinese(every: EveryState) -> None:
     async def look() -> None:
         async with screen("zh", ()) as pilot:
             await shown(pilot, "按监听者")
+            await pilot.press("slash")
+            pilot.app.query_one("#filter", Input).value = "NONSENSE"
+            await pilot.press("enter")
+            await shown(pilot, "没有 TCP 状态")
+            await pilot.press("escape")
             found = await shown(pilot, "q 退出")
             for words in ("1 概览", "2 套接字", "3 状态图", "/ 筛选", "p 暂停", "n 名称", "q 退出"):
                 assert words in found[-1]

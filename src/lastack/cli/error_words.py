@@ -140,10 +140,34 @@ _DEVICE: Final = {
     "the server answers {answer}": "服务器回答 {answer}",
     "the server does not speak HTTP/1.1": "服务器不支持 HTTP/1.1",
     "the server ended the connection without an answer": "服务器没有应答就结束了连接",
-    "{why}: Parquet needs pyarrow: pip install 'lastack[read]'": "Parquet 需要 pyarrow：pip install 'lastack[read]'",
-    "{why}: --dask needs dask: pip install 'lastack[cluster]'": "--dask 需要 dask：pip install 'lastack[cluster]'",
-    "{why}: no dask scheduler at {address}: {more}": "{address} 处没有 dask 调度器：{more}",
-    "{why}: the dask cluster at {address} has no workers": "{address} 处的 dask 集群没有工作进程",
+    "Parquet needs pyarrow: pip install 'lastack[read]'": "Parquet 需要 pyarrow：pip install 'lastack[read]'",
+    "--dask needs dask: pip install 'lastack[cluster]'": "--dask 需要 dask：pip install 'lastack[cluster]'",
+    "no dask scheduler at {address}: {more}": "{address} 处没有 dask 调度器：{more}",
+    "the dask cluster at {address} has no workers": "{address} 处的 dask 集群没有工作进程",
+}
+
+_CAPTURE: Final = {
+    "{why} (at octet {place})": "{why}（在第 {place} 字节处）",
+    "no capture: fewer than four octets": "不是抓包文件：不足四个字节",
+    "neither pcap nor pcapng: it begins with {octets}": "既非 pcap 也非 pcapng：开头为 {octets}",
+    "cut short in {place}": "在{place}中被截断",
+    "the header": "文件首部",
+    "a record's header": "记录首部",
+    "a record": "记录",
+    "a block's header": "块首部",
+    "a block": "块",
+    "damaged: a record of {size} octets": "已损坏：记录长 {size} 字节",
+    "damaged: a block of {size} octets": "已损坏：块长 {size} 字节",
+    "damaged: a block's two lengths differ": "已损坏：块的两个长度不一致",
+    "damaged: a byte order of {octets}": "已损坏：字节序为 {octets}",
+    "damaged: a short description of an interface": "已损坏：接口描述过短",
+    "damaged: a short packet block": "已损坏：数据包块过短",
+    "damaged: no interface {number}": "已损坏：没有接口 {number}",
+    "damaged: {size} octets in a shorter block": "已损坏：较短的块中有 {size} 字节",
+    "the compression is damaged: {why}": "压缩数据已损坏：{why}",
+    "cannot be read on: {why}": "无法继续读取：{why}",
+    "{file} is compressed with zstd: pip install 'lastack[read]'": "{file} 以 zstd 压缩：pip install 'lastack[read]'",
+    "{file} is a URL: pip install 'lastack[cluster]'": "{file} 是 URL：pip install 'lastack[cluster]'",
 }
 
 _PLAY: Final = {
@@ -169,11 +193,13 @@ _SYSTEM: Final = {
     "No such device or address": "没有那个设备或地址",
     "Read-only file system": "只读文件系统",
     "Connection refused": "连接被拒绝",
+    "Operation not supported": "不支持的操作",
+    "Resource temporarily unavailable": "资源暂时不可用",
     "Network is unreachable": "网络不可达",
     "No route to host": "没有到主机的路由",
 }
 
 ERRORS: Final[dict[str, str]] = {
-    **_CLICK, **_VALUES, **_USAGE, **_DEVICE, **_PLAY, **_SYSTEM,
+    **_CLICK, **_VALUES, **_USAGE, **_DEVICE, **_CAPTURE, **_PLAY, **_SYSTEM,
 }  # fmt: skip
 """The first that fits counts, so what stands for anything at all comes last."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from lastack.cli.main import FAILED
+from lastack.cli.spoken import said
 from lastack.observe.sources import Notice
 from lastack.view.capture_words import WORDS
 
@@ -29,7 +30,7 @@ def complained(problem: str, capture: str, lang: str) -> int:
     """Say on stderr what is wrong with a capture; return the exit code for it."""
     if not problem:
         return 0
-    words = WORDS[lang]["problem"].format(problem=problem)
+    words = WORDS[lang]["problem"].format(problem=said(problem, lang))
     click.echo(f"lastack: {capture}: {words}", err=True)
     return FAILED
 

@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, ScrollableContainer, VerticalScroll
 from textual.widgets import ContentSwitcher, DataTable, Footer, Input, Static
 
+from lastack.cli.spoken import said
 from lastack.observe.core.diag import KernelSocket
 from lastack.observe.kernel_info import connection_info
 from lastack.observe.talkers import Choice, choice_of, process_name, talkers
@@ -272,7 +273,7 @@ class WatchApp(App[None]):  # type: ignore[misc, unused-ignore]
         try:
             self.choice = choice_of(event.value)
         except ValueError as error:
-            self.notify(str(error), severity="error")
+            self.notify(said(str(error), self.language), severity="error")
             return
         for history in self.history.values():
             history.clear()
