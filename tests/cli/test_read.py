@@ -271,6 +271,31 @@ def test_a_connection_is_drawn_and_explained(capture: Path, tmp_path: Path) -> N
     assert run(str(capture), "--why", "9").returncode == 2
 
 
+def test_what_does_not_go_together_is_refused(capture: Path) -> None:
+    """Nothing that was asked for is left out silently."""
+    for words in (
+        ["--svg", "x.svg"], ["--html", "x.html"], ["--all"], ["--packets"], ["--csv", "--json"],
+        ["--connection", "1", "--why", "1"], ["--stream", "1", "--json"], ["--output", "x"],
+    ):  # fmt: skip
+        done = run(str(capture), *words)
+        assert (done.returncode, done.stdout) == (2, b"") and b"--help" in done.stderr
+
+
+def test_one_connection_is_given_as_data(tmp_path: Path) -> None:
+    """`--connection N --json` has its lines alone, `--csv` its line."""
+    path = tmp_path / "two.pcap"
+    with path.open("wb") as file:
+        writer = CaptureWriter(file)
+        for late in (0, 100 * SECOND):
+            for time, data in SCENES["normal"].play().octets("left"):
+                writer.write(data, late + time)
+        writer.flush()
+    lines = lines_of(said(str(path), "--connection", "2", "--json"))
+    assert {line["connection"] for line in lines if line["type"] != "summary"} == {2}
+    assert {line["type"] for line in lines} == {"connection", "transition", "summary"}
+    assert said(str(path), "--why", "2", "--csv").count("\n") == 2
+
+
 def test_the_stream_of_a_connection_is_given_as_it_was_sent(tmp_path: Path) -> None:
     """Raw on stdout or into a file; one side, or both in the order of the capture."""
     world = chance_world(3)

@@ -141,7 +141,7 @@ def test_the_language_is_known_before_help_is_printed(words: str, language: str)
         ("check --lang zh 10.255.0.1", "不是目标；请写成 10.0.0.2:80"),
         ("read --lang zh", "请给出抓包文件"),
         ("read --lang zh /nowhere/at/all", "没有那个文件或目录：/nowhere/at/all"),
-        ("read --lang zh /dev/null", "不是抓包文件：不足四个字节（在第 0 字节处）；此前的内容已读"),
+        ("read --lang zh /dev/null", "不是抓包文件：不足四个字节"),
         ("read --lang zh - --verdict x", "没有结论 'x'；有 "),
         ("read --lang zh - --count 3", "要与 -i 同用"),
         ("watch --lang zh --host 1.2.3", "'1.2.3' 不是 IPv4 或 IPv6 地址"),

@@ -140,34 +140,34 @@ def read(
     lastack read trace.pcap --parquet DIR          every segment, change and connection as Parquet
     lastack read -i eth0 --duration 10s            the same for what an interface hears
     """
-    found, code = _found(captures, listening, as_json, lang)
-    question = Question(
-        Wanted(host or "", port, state, verdict or ""),
-        20 if most is None else most,
-        sort,
-        most_open,
-    )
-    look = OneOptions(svg, html, show_all, ascii_only, names, lang)
-    if (connection or why or stream) and len(found) > 1:
-        raise click.UsageError("--connection, --why and --stream go with one capture")
+    forms = {"json": as_json, "csv": as_csv, f"parquet {parquet}": parquet}
+    data = [form for form, asked in forms.items() if asked]
+    one = [number for number in (connection, why, stream) if number]
     if output and not stream:
         raise click.UsageError("--output goes with --stream")
+    if (svg or html or show_all) and (not connection or data):
+        raise click.UsageError("--svg, --html and --all go with the ladder of --connection")
+    if packets and not as_json:
+        raise click.UsageError("--packets goes with --json")
+    if len(one) > 1 or len(data) > 1 or (data and stream):
+        raise click.UsageError("ladder, reasons, stream, json, csv, parquet: one at a time")
+    found, code = _found(captures, listening, as_json, lang)
+    wanted = Wanted(host or "", port, state, verdict or "", one[0] if one else 0)
+    question = Question(wanted, 20 if most is None else most, sort, most_open)
+    look = OneOptions(svg, html, show_all, ascii_only, names, lang)
+    if one and len(found) > 1:
+        raise click.UsageError("--connection, --why and --stream go with one capture")
     if stream:
         from lastack.cli.read_stream import write_stream
 
         return max(code, write_stream(found[0], stream, side, output, most_open, lang))
-    if connection or why:
-        from lastack.cli.read_one import show_ladder, show_why
-
-        shown = show_ladder if connection else show_why
-        problem = shown(found[0], connection or why or 0, most_open, look)
-        return max(code, complained(problem, found[0].name, lang))
+    if one and not data:
+        return max(code, _show_one(found[0], one[0], bool(connection), most_open, look))
     if packets and as_json and not all(capture.again for capture in found):
         raise click.UsageError(EVIDENCE[lang]["once"])
     workers = _workers(found, jobs, dask)
-    if as_json or as_csv or parquet:
-        form = "json" if as_json else "csv" if as_csv else f"parquet {parquet}"
-        return max(code, _as_data(found, question, form, packets, workers, lang))
+    if data:
+        return max(code, _as_data(found, question, data[0], packets, workers, lang))
     return max(code, _print_summaries(found, question, workers, look))
 
 
@@ -205,6 +205,13 @@ def _workers(captures: Sequence[Capture], jobs: int | None, dask: str | None) ->
     from lastack.observe.cluster import Cluster
 
     return click.get_current_context().with_resource(Cluster(dask))
+
+
+def _show_one(capture: Capture, number: int, drawn: bool, most_open: int, look: OneOptions) -> int:
+    from lastack.cli.read_one import show_ladder, show_why
+
+    problem = (show_ladder if drawn else show_why)(capture, number, most_open, look)
+    return complained(problem, capture.name, look.lang)
 
 
 def _as_data(

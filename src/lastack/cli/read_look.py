@@ -30,7 +30,9 @@ def complained(problem: str, capture: str, lang: str) -> int:
     """Say on stderr what is wrong with a capture; return the exit code for it."""
     if not problem:
         return 0
-    words = WORDS[lang]["problem"].format(problem=said(problem, lang))
+    words = said(problem, lang)
+    if "(at octet" in problem:
+        words = WORDS[lang]["problem"].format(problem=words)
     click.echo(f"lastack: {capture}: {words}", err=True)
     return FAILED
 

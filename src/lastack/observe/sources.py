@@ -91,13 +91,16 @@ class _Unpacked:
         self._packed = packed
         self._some = some
         self._damages = damages
+        self._at = 0
 
     def read(self, size: int) -> bytes:
         """Read up to `size` octets, none at the end; raises CaptureError at the damage."""
         try:
-            return self._some(size)
+            data = self._some(size)
         except self._damages as error:
-            raise CaptureError(f"the compression is damaged: {error}", 0) from None
+            raise CaptureError(f"the compression is damaged: {error}", self._at) from None
+        self._at += len(data)
+        return data
 
     def close(self) -> None:
         """Close the file beneath."""

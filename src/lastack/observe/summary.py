@@ -57,7 +57,8 @@ class Wanted:
     """Which connections are asked for; what is None or empty asks for nothing.
 
     `host` is an address or a network of either end, `port` of either, `state` one in which either
-    end is at the end, `verdict` the word of its handshake, its teardown or what happened besides.
+    end is at the end, `verdict` the word of its handshake, its teardown or what happened besides,
+    `number` that of the one connection.
     """
 
     def __init__(
@@ -66,17 +67,22 @@ class Wanted:
         port: int | None = None,
         state: State | None = None,
         verdict: str = "",
+        number: int = 0,
     ) -> None:
+        self.number = number
         self.network: IPv4Network | IPv6Network | None = ip_network(host, False) if host else None
         self.port = port
         self.state = state
         self.verdict = plain_word(verdict)
 
     def __bool__(self) -> bool:
-        return bool(self.network or self.port is not None or self.state is not None or self.verdict)
+        others = self.port is not None or self.state is not None or self.verdict
+        return bool(self.number or self.network or others)
 
     def matches(self, flow: Flow, verdict: Verdict) -> bool:
         """Return whether a connection is one of them."""
+        if self.number not in (0, flow.number):
+            return False
         if self.network is not None or self.port is not None:
             (a, a_port), (b, b_port) = addresses(flow.key)
             if self.port is not None and self.port not in (a_port, b_port):

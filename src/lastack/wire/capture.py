@@ -38,12 +38,12 @@ _MOST: Final = 1 << 24
 
 
 class CaptureError(ValueError):
-    """The file is no capture, or is damaged or cut: `offset` is where, in octets."""
+    """The file is no capture, or is damaged or cut: `offset` is where, in octets (0: nowhere)."""
 
     offset: int
 
     def __init__(self, problem: str, offset: int) -> None:
-        super().__init__(f"{problem} (at octet {offset})")
+        super().__init__(f"{problem} (at octet {offset})" if offset else problem)
         self.offset = offset
 
 
