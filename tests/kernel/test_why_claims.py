@@ -9,7 +9,8 @@ from contextlib import suppress
 import pytest
 from rich.cells import cell_len
 
-from lastack.observe.ages import age_of, given_up_after
+from lastack.cli.screen import console, show_whole
+from lastack.observe.ages import Age, age_of, given_up_after
 from lastack.observe.core.diag import TIMERS, KernelSocket
 from lastack.observe.findings import Finding, finding_of
 from lastack.observe.processes import Holder, Holders
@@ -19,7 +20,7 @@ from lastack.observe.watching import Look, Watching
 from lastack.stack.tcp_info import FIELDS
 from lastack.tcp.states import State
 from lastack.units import MS, SECOND
-from lastack.view.watch import kill_question
+from lastack.view.watch import kill_question, socket_cells, sockets_table
 from lastack.view.why import why_lines
 from lastack.wire.address import pack_address
 
@@ -319,3 +320,18 @@ def test_no_limit_runs_for_what_a_process_holds_in_fin_wait_2(watching: Watching
     text = said(found_in(watching, S.FIN_WAIT_2, mine, orphan, holders=holders))
     assert "no limit runs for the 1 that a process holds" in text
     assert "no limit runs" not in said(found_in(watching, S.FIN_WAIT_2, orphan))
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100])
+def test_no_port_and_no_process_is_cut_from_the_table_of_sockets(
+    columns: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a narrow terminal its lines are broken by that: what is cut cannot be looked for."""
+    local, remote = "2001:db8:aaaa:bbbb:cccc:dddd:eeee:1", "2001:db8:aaaa:bbbb:cccc:dddd:eeee:2"
+    found = one(S.FIN_WAIT_2, "time wait", left=58_000)
+    found.local, found.remote = pack_address(local), pack_address(remote)
+    rows = [socket_cells(found, "(a-long-name[4194303])", Age(2 * SECOND, False, "timer"))]
+    show_whole(console(width=columns), sockets_table(rows, 0))
+    told = capsys.readouterr().out
+    for words in ("(a-long-name[4194303])", f"[{local}]:7000", f"[{remote}]:80", "time wait 58 s"):
+        assert words in told

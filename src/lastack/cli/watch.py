@@ -22,7 +22,7 @@ from lastack.cli.common import (
     spelled,
 )
 from lastack.cli.records import connection_record
-from lastack.cli.screen import console, show
+from lastack.cli.screen import console, show, show_whole
 from lastack.cli.spoken import Spoken
 from lastack.observe.core.diag import KernelSocket
 from lastack.observe.kernel_info import connection_info, text_of
@@ -136,7 +136,7 @@ def _print(
     for each in sorted(chosen, key=place_of)[: most or None]:
         who, age = process_name(each, look, watching), watching.age_of(each, look.time)
         rows.append(socket_cells(each, who, age, names, lang, ascii_only))
-    show(out, sockets_table(rows, len(chosen) - len(rows), lang, ascii_only))
+    show_whole(out, sockets_table(rows, len(chosen) - len(rows), lang, ascii_only))
     if missing := missing_line(watching.sources, watching.heard, lang):
         show(out, Text(missing, style="dim"))
 

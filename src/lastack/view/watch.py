@@ -218,7 +218,7 @@ def sockets_table(
     table = Table(box=box, padding=0, pad_edge=False)
     for key in COLUMNS:
         justify: JustifyMethod = "right" if key in ("recv_q", "send_q") else "left"
-        table.add_column(words[key], no_wrap=key != "timer", justify=justify)
+        table.add_column(words[key], no_wrap=True, justify=justify)
     for row in rows:
         table.add_row(*row)
     if left_out:
