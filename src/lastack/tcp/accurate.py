@@ -208,8 +208,9 @@ def listen(tcb: Tcb, counters: Counters, segment: Segment, delivered: int) -> in
     else:
         if marked and not steps and packets <= 7 and _all_were_full(tcb, counters):
             tcb.ecn.ect = NOT_ECT  # one of both is mangled (3.2.3.2.5)
-        while steps < (marked + tcb.mss - 1) // tcb.mss:
-            steps += 8
+        least = (marked + tcb.mss - 1) // tcb.mss
+        if steps < least:
+            steps += (least - steps + 7) // 8 * 8
     counters.cep += steps
     counters.delivered_before = tcb.sent.delivered
     counters.una_before = tcb.snd.una
