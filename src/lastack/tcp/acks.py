@@ -177,12 +177,24 @@ def _measure(tcb: Tcb, segment: Segment, said: Acked, now: int) -> None:
     if said.rtt >= 0 and not said.resent_acked:
         tcb.rtt.sample(said.rtt, tcb.config)
     elif tcb.ts_on and segment.ts_ecr not in (ABSENT, 0) and said.newest is not None:
-        if lt(segment.ts_ecr, tcb.timestamp(said.newest.sent_at)):
-            # The original had arrived and its ACK was lost or late: no round trip to be seen here,
-            # but no ambiguity either, so the back-off ends.
-            tcb.rtt.end_back_off(tcb.config)
-        else:
+        if not lt(segment.ts_ecr, tcb.timestamp(said.newest.sent_at)):
             sample_echo(tcb, segment, said.newest.sent_at, now)
+        elif tcb.sack_on:
+            _hear_of_original(tcb, segment, said.newest.first_sent_at, now)
+
+
+def _hear_of_original(tcb: Tcb, segment: Segment, since: int, now: int) -> None:
+    """What was sent again is acknowledged with the timestamp of the original, sent at `since` or
+    later.
+
+    Had it come twice, a D-SACK would say so: then it is an ACK that was lost, no round trip is to
+    be seen, but no ambiguity is left either. Without one the original is as late as this. Where
+    there is no SACK nobody knows, and the back-off goes on (Karn, MUST-18).
+    """
+    if segment.sack and _is_dsack(segment, segment.ack):
+        tcb.rtt.end_back_off(tcb.config)
+    else:
+        sample_echo(tcb, segment, since, now)
 
 
 def sample_echo(tcb: Tcb, segment: Segment, since: int, now: int) -> None:

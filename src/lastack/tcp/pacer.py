@@ -40,7 +40,7 @@ class Pacer:
         octets = (now - self.at) * self.rate // SECOND
         if octets < self.quantum:
             return octets
-        self.at = now - self._time(self.quantum)
+        self.at = now - self.quantum * SECOND // self.rate  # no more flows in that time
         return self.quantum
 
     def sent(self, octets: int) -> None:

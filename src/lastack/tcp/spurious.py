@@ -87,14 +87,16 @@ def duplicate_reported(tcb: Tcb, low: int, high: int, now: int) -> None:
 
 
 def _undo(tcb: Tcb, episode: Episode, now: int) -> None:
-    """As if nothing had happened: windows, threshold, RTO, and what was taken for lost."""
+    """As if nothing had happened: windows, threshold, and what was taken for lost.
+
+    But RTO stays backed off until a sample is clear (RFC 4015 3.6): it was too short.
+    """
     recovery, controller = tcb.recovery, tcb.controller
     tcb.episode = None
     if recovery is None or controller is None:
         return
     tcb.undone += 1
     controller.undo(episode.saved)
-    tcb.rtt.end_back_off(tcb.config)
     tcb.retries = 0
     if recovery.phase is not Phase.OPEN:
         recovery.not_lost(tcb.sent, tcb.snd.una)
