@@ -266,6 +266,8 @@ def test_watch_once_counts_and_lists(leak: int) -> None:
 def test_kill_wants_a_selection_and_a_confirmation(leak: int) -> None:
     """Without a terminal to ask at, and without --yes, nothing is destroyed."""
     assert "needs a selection" in lastack("watch", "--kill", "--lang", "en", code=2)
+    said = lastack("watch", "--kill", "--port", "7001", "--most", "1", "--yes", code=2)
+    assert "--most is of the table" in said
     said = lastack("watch", "--kill", "--pid", str(leak), "--lang", "en", code=2)
     assert "give --yes" in said
     assert "no socket is meant" in lastack(
@@ -304,7 +306,9 @@ def test_kill_destroys_what_is_meant_and_nothing_else(leak: int) -> None:
         socket.create_connection(server.getsockname()) as client,
         server.accept()[0] as there,
     ):
-        [said] = objects("watch", "--kill", "--pid", str(leak), "--yes")
+        told = lastack("watch", "--kill", "--pid", str(leak), "--yes", "--names", "linux", "--json")
+        assert told.count("CLOSE_WAIT ") == LEAKED
+        [said] = [json.loads(line) for line in told.splitlines() if line.startswith("{")]
         assert (said["type"], said["count"], said["ended"]) == ("killed", LEAKED, 0)
         there.sendall(b"alive")
         assert client.recv(5) == b"alive"

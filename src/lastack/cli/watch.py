@@ -43,6 +43,7 @@ from lastack.view.why import missing_line
 from lastack.wire.address import pack_address
 
 _HOST = Parsed("address", pack_address)
+_MOST = 30
 
 
 @click.command(cls=Spoken)
@@ -54,7 +55,7 @@ _HOST = Parsed("address", pack_address)
 )
 @click.option("--host", "hosts", type=_HOST, multiple=True, help="An address, of either end.")
 @click.option("--pid", "pids", type=int, multiple=True, help="Only sockets that it holds.")
-@click.option("--most", type=int, default=30, show_default=True, help="Rows of the table; 0: all.")
+@click.option("--most", type=click.IntRange(0), help="Rows of the table; 0: all.  [default: 30]")
 @click.option("--kill", is_flag=True, help="Destroy the sockets that the filters select (root).")
 @click.option("--yes", is_flag=True, help="With --kill: do not ask.")
 @names_option
@@ -68,7 +69,7 @@ def watch(
     ports: tuple[int, ...],
     hosts: tuple[bytes, ...],
     pids: tuple[int, ...],
-    most: int,
+    most: int | None,
     kill: bool,
     yes: bool,
     names: str,
@@ -89,7 +90,9 @@ def watch(
     """
     choice = Choice(frozenset(states), frozenset(ports), frozenset(hosts), frozenset(pids))
     if kill:
-        _kill(choice, yes, lang, as_json)
+        if most is not None:
+            raise click.UsageError(WORDS[lang]["no_most"])
+        _kill(choice, yes, names, lang, as_json)
         return
     if once or as_json:
         with ended_by_signals(), Watching(events=not once) as watching:
@@ -98,7 +101,8 @@ def watch(
                 if as_json:
                     _print_json(look, watching, choice, names)
                 else:
-                    _print(look, watching, choice, most, names, ascii_only, lang)
+                    rows = _MOST if most is None else most
+                    _print(look, watching, choice, rows, names, ascii_only, lang)
                 if once:
                     return
                 sys.stdout.flush()
@@ -182,7 +186,7 @@ class _NoPrivilege(click.ClickException):
     exit_code = 3
 
 
-def _kill(choice: Choice, yes: bool, lang: str, as_json: bool) -> None:
+def _kill(choice: Choice, yes: bool, names: str, lang: str, as_json: bool) -> None:
     words = WORDS[lang]
     if not choice:
         raise click.UsageError(words["no_filter"])
@@ -199,7 +203,7 @@ def _kill(choice: Choice, yes: bool, lang: str, as_json: bool) -> None:
         if not chosen:
             raise click.ClickException(words["nothing"])
         for each in chosen:
-            click.echo(_line(each, look, watching), err=True)
+            click.echo(_line(each, look, watching, names), err=True)
     if not yes:
         click.confirm(kill_question(chosen, lang), abort=True, err=True)
     done = sum(_destroyed(each, words) for each in chosen)
@@ -224,6 +228,7 @@ def _destroyed(each: KernelSocket, words: dict[str, str]) -> bool:
     return True
 
 
-def _line(each: KernelSocket, look: Look, watching: Watching) -> str:
+def _line(each: KernelSocket, look: Look, watching: Watching, names: str) -> str:
     ends = text_of(each.local, each.local_port), text_of(each.remote, each.remote_port)
-    return f"{each.state!s:12} {ends[0]} {ends[1]}  {process_name(each, look, watching)}".rstrip()
+    line = f"{spelled(each.state, names):12} {ends[0]} {ends[1]}"
+    return f"{line}  {process_name(each, look, watching)}".rstrip()
