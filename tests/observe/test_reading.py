@@ -1,7 +1,12 @@
 """Connections as they end, however the capture is read."""
 
+import struct
+from pathlib import Path
+
+from tests.observe.scenarios import SCENES
 from tests.observe.worlds import EPOCH, chance_world
 
+from lastack.observe import Teardown, read, verdict_on
 from lastack.observe.connection import connection_of, transitions_of
 from lastack.observe.core.scan import LINGER, share_of
 from lastack.observe.info import connection_info
@@ -78,3 +83,16 @@ def test_both_directions_fall_to_the_same_share() -> None:
         assert share == share_of(other + one + ports[1] + ports[0], 0, 4, 2)
         counts[share] += 1
     assert min(counts) > 350
+
+
+def test_a_capture_whose_statistics_say_that_it_went_on_shows_who_is_stuck(tmp_path: Path) -> None:
+    """There is one connection alone, and its last segment is not the end of what was watched."""
+    scene, found = SCENES["stuck in CLOSE-WAIT"].play(), []
+    path = tmp_path / "one.pcapng"
+    for seconds in (1, 100):
+        until = EPOCH + seconds * SECOND
+        words = struct.pack("<IIIHHII", 0, 0, 0, 3, 8, until >> 32, until & 0xFFFFFFFF)
+        block = struct.pack("<II", 5, len(words) + 12) + words + struct.pack("<I", len(words) + 12)
+        path.write_bytes(scene.capture("left") + block)
+        found += [verdict_on(flow).teardown for flow in read(path)]
+    assert found == [Teardown.BEING_CLOSED, Teardown.STUCK_IN_CLOSE_WAIT]

@@ -236,6 +236,35 @@ def test_damage_is_named(raw: bytes, problem: str) -> None:
     assert (f"(at octet {error.offset})" in str(error)) == (error.offset > 0)
 
 
+@pytest.mark.parametrize("order", "<>")
+def test_statistics_tell_when_a_capture_ended(order: str) -> None:
+    """In the units of their interface; one that is not described tells nothing."""
+
+    def statistics(number: int, ticks: int) -> bytes:
+        words = struct.pack(order + "II", ticks >> 32, ticks & 0xFFFFFFFF)
+        body = struct.pack(order + "III", number, 0, 0) + option(order, 2, words)
+        return block(order, 5, body + option(order, 3, words) + option(order, 0, b""))
+
+    head = section(order) + interface(order, options=option(order, 9, b"\x03"))
+    file = head + statistics(0, 5000) + statistics(0, 4000) + statistics(7, 9000)
+    reader = CaptureReader(io.BytesIO(file + block(order, 5, b"")))
+    assert list(reader) == [] and reader.ended == 5 * 10**9
+
+
+def test_interfaces_without_end_are_damage() -> None:
+    """Each costs memory for as long as the file is read."""
+    records, error = read(section("<") + interface("<") * 70_000)
+    assert not records and "65536 interfaces, and more" in str(error)
+
+
+def test_a_packet_with_very_many_comments_is_read_in_time_that_grows_with_them() -> None:
+    """Two hundred thousand of them, in a block of less than two megabytes."""
+    head = struct.pack("<IIIII", 0, 0, 1, 0, 0)
+    body = head + option("<", 1, b"four") * 200_000
+    (record,), error = read(section("<") + interface("<") + block("<", 6, body))
+    assert error is None and record.comment.count("four") == 200_000
+
+
 class Dribble(io.RawIOBase):
     """A file that gives a few octets a time, as a pipe may, and knows how many were asked for."""
 

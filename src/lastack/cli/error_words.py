@@ -160,6 +160,7 @@ _CAPTURE: Final = {
     "a block's header": "块首部",
     "a block": "块",
     "damaged: a record of {size} octets": "已损坏：记录长 {size} 字节",
+    "damaged: {count} interfaces, and more": "已损坏：有 {count} 个以上的接口",
     "damaged: a block of {size} octets": "已损坏：块长 {size} 字节",
     "damaged: a block's two lengths differ": "已损坏：块的两个长度不一致",
     "damaged: a byte order of {octets}": "已损坏：字节序为 {octets}",

@@ -27,6 +27,8 @@ MOST_OPEN: Final = 100_000
 _SWEEP: Final = 8192
 """Connections that begin between two sweeps."""
 _SWEEP_TIME: Final = 5 * SECOND
+_LAST: Final = (1 << 63) - 1
+"""The last time there is, nanoseconds."""
 
 
 class Observer:
@@ -74,6 +76,10 @@ class Observer:
         """Let go of what is over, when there is reason to; `now` is the last packet's time."""
         self._now = now
         self._sweep_when_due()
+
+    def went_on(self, until: int) -> None:
+        """The capture goes on until then, nanoseconds, though there was no packet any more."""
+        self._now = min(max(self._now, until), _LAST)
 
     def time_passed(self, now: int) -> None:
         """Let go of what is over by `now`, nanoseconds; for live use, where packets may be few."""
@@ -178,7 +184,9 @@ def observe_file(observer: Observer, file: BinaryIO) -> Iterator[Flow]:
 
     Raises CaptureError behind what a cut or damaged file holds.
     """
-    for batch in BatchReader(file).batches():
+    reader = BatchReader(file)
+    for batch in reader.batches():
         observer.batch_seen(batch)
         if observer.scanner.finished:
             yield from observer.take_finished()
+    observer.went_on(reader.ended)

@@ -21,12 +21,15 @@ _SECTION_HEADER: Final = 0x0A0D0D0A
 _INTERFACE: Final = 1
 _OBSOLETE_PACKET: Final = 2
 _SIMPLE_PACKET: Final = 3
+_STATISTICS: Final = 5
 _ENHANCED_PACKET: Final = 6
+_READ: Final = (_INTERFACE, _ENHANCED_PACKET, _SIMPLE_PACKET, _OBSOLETE_PACKET, _STATISTICS)
 _BYTE_ORDER: Final = 0x1A2B3C4D
 _OPTION_END: Final = 0
 _OPTION_COMMENT: Final = 1
 _OPTION_NAME: Final = 2
 _OPTION_FLAGS: Final = 2
+_OPTION_END_TIME: Final = 3
 _OPTION_APPLICATION: Final = 4
 _OPTION_RESOLUTION: Final = 9
 _OPTION_OFFSET: Final = 14
@@ -35,6 +38,7 @@ _OPTION_OFFSET: Final = 14
 _BUFFER: Final = 1 << 17
 # No device makes a packet of 16 MiB: a longer record is damage, and would cost memory.
 _MOST: Final = 1 << 24
+_MOST_INTERFACES: Final = 1 << 16
 
 
 class CaptureError(ValueError):
@@ -177,15 +181,18 @@ class CaptureReader:
     """Reads pcap (of either order, micro- or nanoseconds) or pcapng from a binary file.
 
     Iterating gives Records; it may be done once. `interfaces` grows as their descriptions are met,
-    and their numbers go on counting from one section of a file to the next.
+    and their numbers go on counting from one section of a file to the next. `ended` is when the
+    capture ended by what its statistics say, nanoseconds; 0 where they do not.
     """
 
     interfaces: list[CaptureInterface]
+    ended: int
     _source: "_Source"
     _first: int
 
     def __init__(self, file: BinaryIO) -> None:
         self.interfaces = []
+        self.ended = 0
         self._source = _Source(file)
         self._first = 0
 
@@ -245,7 +252,7 @@ class CaptureReader:
             self._first = len(self.interfaces)
         if size < 12 or size % 4:
             raise CaptureError(f"damaged: a block of {size} octets", source.offset())
-        if kind not in (_INTERFACE, _ENHANCED_PACKET, _SIMPLE_PACKET, _OBSOLETE_PACKET):
+        if kind not in _READ:
             source.skip_far(size)
             return order, None
         if size > _MOST:
@@ -257,6 +264,8 @@ class CaptureReader:
         record: Record | None = None
         if kind == _INTERFACE:
             self._interface(order, start, end)
+        elif kind == _STATISTICS:
+            self._statistics(order, start, end)
         else:
             record = self._record(kind, order, start, end)
         source.skip(size)
@@ -286,7 +295,21 @@ class CaptureReader:
                 interface.divisor = base ** (value[0] & 0x7F)
             elif code == _OPTION_OFFSET and len(value) == 8:
                 interface.offset_ns = struct.unpack(order + "q", value)[0] * SECOND
+        if len(self.interfaces) >= _MOST_INTERFACES:
+            raise CaptureError(f"damaged: {_MOST_INTERFACES} interfaces, and more", source.offset())
         self.interfaces.append(interface)
+
+    def _statistics(self, order: str, start: int, end: int) -> None:
+        """Note when an interface was listened to last."""
+        buffer = self._source.buffer
+        if end - start < 12:
+            return
+        number = self._first + struct.unpack_from(order + "I", buffer, start)[0]
+        for code, value in _options(buffer, order, start + 12, end):
+            if code == _OPTION_END_TIME and len(value) == 8 and number < len(self.interfaces):
+                high, low = struct.unpack(order + "II", value)
+                time = self.interfaces[number].nanoseconds(high << 32 | low)
+                self.ended = max(self.ended, time)
 
     def _record(self, kind: int, order: str, start: int, end: int) -> Record:
         """Read the body of a packet block in the buffer's [start:end]."""
@@ -394,23 +417,22 @@ def _option(code: int, value: bytes) -> bytes:
     return struct.pack("<HH", code, len(value)) + value + bytes(-len(value) % 4)
 
 
-def _options(buffer: bytes, order: str, at: int, end: int) -> list[tuple[int, bytes]]:
-    """Return the options in buffer[at:end], up to the end of the list or the first fault."""
-    found: list[tuple[int, bytes]] = []
+def _options(buffer: bytes, order: str, at: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the options in buffer[at:end], up to the end of the list or the first fault."""
     while at + 4 <= end:
         code, size = struct.unpack_from(order + "HH", buffer, at)
         if code == _OPTION_END or at + 4 + size > end:
             break
-        found.append((code, buffer[at + 4 : at + 4 + size]))
+        yield code, buffer[at + 4 : at + 4 + size]
         at += 4 + ((size + 3) & ~3)
-    return found
 
 
-def _read_packet_options(record: Record, options: list[tuple[int, bytes]], order: str) -> None:
+def _read_packet_options(record: Record, options: Iterator[tuple[int, bytes]], order: str) -> None:
+    comments: list[str] = []
     for code, value in options:
         if code == _OPTION_COMMENT:
-            text = value.decode("utf-8", "replace")
-            record.comment = f"{record.comment}\n{text}" if record.comment else text
+            comments.append(value.decode("utf-8", "replace"))
         elif code == _OPTION_FLAGS and len(value) == 4:
             direction = struct.unpack(order + "I", value)[0] & 3
             record.direction = direction if direction in (INBOUND, OUTBOUND) else None
+    record.comment = "\n".join(comments)
