@@ -37,7 +37,8 @@ ENGLISH: Final[dict[State, About]] = {
     ),
     _S.SYN_SENT: About(
         "A client has sent its SYN and waits for the answer.",
-        "the peer's SYN-ACK; a reset (refused); or R2 of the SYN, at least 3 minutes",
+        "the peer's SYN-ACK; a reset (refused); or R2 of the SYN (at least 3 minutes in the RFC, some "
+        "2 minutes on Linux)",
         "the peer, or whatever drops the packets on the way",
         "The application called connect(). A SYN of the peer's that crosses ours leads to "
         "SYN-RECEIVED instead: a simultaneous open.",

@@ -32,7 +32,7 @@ CHINESE: Final[dict[State, About]] = {
     ),
     _S.SYN_SENT: About(
         "客户端已发出 SYN，正在等待回答。",
-        "对方的 SYN-ACK；RST（被拒绝）；或 SYN 重传到 R2（至少 3 分钟）",
+        "对方的 SYN-ACK；RST（被拒绝）；或 SYN 重传到 R2（RFC 为至少 3 分钟，Linux 约 2 分钟）",
         "对方，或途中丢弃报文的设备",
         "应用程序调用了 connect()。若对方的 SYN 与我们的交错，则进入 SYN-RECEIVED：同时打开。",
         "对方毫无回应：地址错误、防火墙静默丢弃、去程或回程缺少路由、或主机已关机。"
