@@ -150,7 +150,8 @@ def _actor(why: _Why, actor: str) -> str:
     late = [each for each in found.listeners if found.state in UNACCEPTED or each.is_full]
     if pids := [pid for each in late for pid in each.pids]:
         parts.append(words["accepts"].format(pids=_pids(why, pids)))
-    return words[". "].join([*parts, actor[0].upper() + actor[1:]])
+    whole = actor[0].upper() + actor[1:]
+    return words["; "].join(parts) + words[". "] + whole if parts else actor
 
 
 def _pids(why: _Why, pids: list[int]) -> str:
