@@ -13,6 +13,7 @@ from lastack.link.tun import TunLink
 from lastack.script.facts import facts_of
 from lastack.tcp.config import preset
 from lastack.tcp.connection import Connection
+from lastack.units import SECOND, US
 from lastack.wire.ce import congestion_experienced
 from lastack.wire.packet import CHECKSUM_OWED, Packet
 from lastack.wire.segment import ACK, AE, SYN
@@ -23,7 +24,9 @@ OFFLOAD = pytest.mark.parametrize("offload", [True, False])
 PORT = 7000
 AMOUNT = 600_000
 EVERY = 5
-OURS = preset("linux").replace(tail_loss_probe=False)  # so nothing goes twice by itself
+PATIENT = 20 * SECOND
+OURS = preset("linux").replace(tail_loss_probe=False, min_rto=PATIENT, min_rto_variance=PATIENT)
+"""Nothing goes twice by itself, even where a busy machine lets an end wait."""
 _ECN = 8
 _ECN_SEEN = 16
 
@@ -77,9 +80,13 @@ def kernel_says(kernel: socket.socket) -> dict[str, int]:
 
 
 def kernel_is(**settings: int) -> None:
-    """Set the sysctls of the namespace; without tail loss probes it sends nothing twice."""
+    """Set the sysctls of the namespace; without tail loss probes and with patience (Linux 6.11 and
+    later) it sends nothing twice by itself."""
     for name, value in {"tcp_early_retrans": 0, **settings}.items():
         Path(f"/proc/sys/net/ipv4/{name}").write_text(str(value), encoding="ascii")
+    patience = Path("/proc/sys/net/ipv4/tcp_rto_min_us")
+    if patience.exists():
+        patience.write_text(str(PATIENT // US), encoding="ascii")
 
 
 def called_by_the_kernel(beside: Beside, version: int) -> tuple[socket.socket, Connection]:
