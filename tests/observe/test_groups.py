@@ -67,6 +67,23 @@ def test_a_syn_flood_is_named_by_its_victim() -> None:
     assert wire.groups.backlog("10.0.0.2:443") is None  # opened within a bucket
 
 
+def test_handshakes_under_way_at_the_end_are_no_flood_beside_more_that_are_done() -> None:
+    """A busy server whose clients are far away: so many are always being opened."""
+    wire, client = Wire(), [(struct.pack("!I", 0x0B000000 + i), 1000 + i) for i in range(1000)]
+    for i in range(1000):
+        wire.passes(client[i], (HOST, 80), S, 0, 0)
+        if i >= 300:
+            wire.passes((HOST, 80), client[i - 300], S | A, 0, 1)
+            wire.passes(client[i - 300], (HOST, 80), A, 1, 1)
+    groups = wire.done()
+    assert SYN_FLOOD not in [one.kind for one in groups.found()]
+    wire.observer = Observer()
+    for i in range(1000):
+        wire.passes((struct.pack("!I", 0x0C000000 + i), 1000), (HOST, 80), S, 0, 0)
+    [flood] = [one for one in wire.done().found() if one.kind == SYN_FLOOD]
+    assert flood.count == 1300
+
+
 def test_a_port_scan_is_named_by_both() -> None:
     """One source, one host, many ports, nothing opened."""
     wire = Wire()

@@ -40,6 +40,8 @@ BACKLOG: Final = "backlog"
 KINDS: Final = (SYN_FLOOD, PORT_SCAN, CLOSE_WAIT_LEAK, TIME_WAIT_PILE, BACKLOG)
 """Every kind of group."""
 
+_BEGUN: Final = "handshakes under way"
+"""Unfinished when the capture ended, and no answer was due: a flood where more are so than done."""
 _UNFINISHED: Final = (Handshake.HALF_OPEN, Handshake.NO_ANSWER, Handshake.BEING_OPENED)
 _MOST_NAMES: Final = MANY_PORTS * 8
 _WIDTH: Final = SECOND // 8
@@ -100,6 +102,11 @@ class _Tally:
         self.since = min(self.since, since) if self.count else since
         self.until = max(self.until, until)
         self.count += count
+
+    def merge(self, other: "_Tally") -> None:
+        self.add(other.since, other.until, other.count)
+        for name in sorted(other.names or ()):
+            self.name(name)
 
     def name(self, name: bytes) -> None:
         if self.names is None:
@@ -172,30 +179,35 @@ class Occupancy:
         self.steps = wider
 
 
+_State = tuple[dict[str, dict[bytes, _Tally]], dict[bytes, Occupancy], int, int]
+
+
 class Groups:
     """Takes in connections one by one; see the module."""
 
     tallies: dict[str, dict[bytes, _Tally]]
     backlogs: dict[bytes, Occupancy]
     given_way: int
+    complete: i64
 
     def __init__(self) -> None:
-        self.tallies = {SYN_FLOOD: {}, PORT_SCAN: {}, CLOSE_WAIT_LEAK: {}, TIME_WAIT_PILE: {}}
+        self.tallies = {kind: {} for kind in (*KINDS[:-1], _BEGUN)}
         self.backlogs = {}
         self.given_way = 0
+        self.complete = 0
 
-    def __getstate__(self) -> tuple[dict[str, dict[bytes, _Tally]], dict[bytes, Occupancy], int]:
-        return self.tallies, self.backlogs, self.given_way
+    def __getstate__(self) -> _State:
+        return self.tallies, self.backlogs, self.given_way, int(self.complete)
 
-    def __setstate__(
-        self, state: tuple[dict[str, dict[bytes, _Tally]], dict[bytes, Occupancy], int]
-    ) -> None:
-        self.tallies, self.backlogs, self.given_way = state
+    def __setstate__(self, state: _State) -> None:
+        self.tallies, self.backlogs, self.given_way, self.complete = state
 
     def add(self, flow: Flow, verdict: Verdict) -> None:
         """Take in one connection."""
         handshake = verdict.handshake
-        if handshake is not Handshake.COMPLETE:
+        if handshake is Handshake.COMPLETE:
+            self.complete += 1
+        else:
             self._in_vain(flow, handshake)
         if verdict.teardown is Teardown.STUCK_IN_CLOSE_WAIT:
             asker, asked = places(flow)
@@ -216,6 +228,7 @@ class Groups:
     def merge(self, other: "Groups") -> None:
         """Take in other connections of the same capture."""
         self.given_way += other.given_way
+        self.complete += other.complete
         for kind, theirs in other.tallies.items():
             mine = self.tallies[kind]
             for place, tally in theirs.items():
@@ -223,9 +236,7 @@ class Groups:
                 if found is None:
                     mine[place] = tally
                     continue
-                found.add(tally.since, tally.until, tally.count)
-                for name in sorted(tally.names or ()):
-                    found.name(name)
+                found.merge(tally)
             if len(mine) >= 2 * MOST:
                 self._make_room(mine)
         for place, occupancy in other.backlogs.items():
@@ -234,7 +245,8 @@ class Groups:
     def found(self) -> list[Group]:
         """Return what is worth looking at, the largest of each kind first."""
         groups = []
-        for kind, tallies in self.tallies.items():
+        for kind in KINDS[:-1]:
+            tallies = self._floods() if kind == SYN_FLOOD else self.tallies[kind]
             alike = [
                 _group(kind, place, tally)
                 for place, tally in tallies.items()
@@ -257,6 +269,18 @@ class Groups:
                 return occupancy
         return None
 
+    def _floods(self) -> dict[bytes, _Tally]:
+        """Return the handshakes without an end by listener, those under way where they are many."""
+        floods = dict(self.tallies[SYN_FLOOD])
+        for place, begun in self.tallies[_BEGUN].items():
+            if begun.count > self.complete:
+                whole = _Tally()
+                whole.merge(begun)
+                if place in floods:
+                    whole.merge(floods[place])
+                floods[place] = whole
+        return floods
+
     def _in_vain(self, flow: Flow, handshake: Handshake) -> None:
         unfinished = handshake in _UNFINISHED
         turned_down = handshake is Handshake.REFUSED or handshake is Handshake.ABANDONED
@@ -264,7 +288,8 @@ class Groups:
             return
         asker, asked = places(flow)
         if unfinished:
-            self._count(SYN_FLOOD, asked, flow.first, asker[:-2])
+            kind = _BEGUN if handshake is Handshake.BEING_OPENED else SYN_FLOOD
+            self._count(kind, asked, flow.first, asker[:-2])
         self._count(PORT_SCAN, asker[:-2] + asked[:-2], flow.first, asked[-2:])
 
     def _count(self, kind: str, place: bytes, now: i64, name: bytes) -> None:
