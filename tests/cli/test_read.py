@@ -271,6 +271,22 @@ def test_a_connection_is_drawn_and_explained(capture: Path, tmp_path: Path) -> N
     assert run(str(capture), "--why", "9").returncode == 2
 
 
+def test_a_name_of_any_octets_is_written_plainly(capture: Path, tmp_path: Path) -> None:
+    """It commands no terminal, takes one line, and is a name in a table as well."""
+    for name in (b"\xff.pcap", b"a\x1b[31m\n.pcap"):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(
+            capture.read_bytes()[:-9]
+        )
+    done = run(str(tmp_path), "--most", "0")
+    for text in (done.stdout, done.stderr):
+        assert b"\x1b" not in text and text.count(b"a\\x1b[31m\\n.pcap") == 1
+        assert text.count(b"\\udcff.pcap") == 1
+    pytest.importorskip("pyarrow")
+    assert run(str(tmp_path), "--parquet", str(tmp_path / "tables")).returncode == 1
+    names = sorted(one.name for one in (tmp_path / "tables" / "connections").iterdir())
+    assert names[1] == "0001-\\udcff.pcap.parquet"
+
+
 def test_what_does_not_go_together_is_refused(capture: Path) -> None:
     """Nothing that was asked for is left out silently."""
     for words in (

@@ -203,3 +203,10 @@ def test_one_side_alone_shows_that_the_other_end_has_been_answered() -> None:
     )
     assert (flow.a.states, flow.b.states) == (ESTABLISHED, ESTABLISHED)
     assert flow.b.changes[-1].evidence is Evidence.PRESUMED
+
+
+def test_who_knows_nothing_of_a_connection_is_closed() -> None:
+    """A reset is all that it has to say (RFC 9293 3.10.7.1), whatever the other end believes."""
+    verdict = verdict_on(seen((0, "a", ".", 1000, 77, 0), (1, "b", "R", 77, 0, 0)))
+    assert (verdict.teardown, verdict.by_a) == (Teardown.HALF_OPEN_DISCOVERED, False)
+    assert verdict.state == CLOSED

@@ -16,7 +16,7 @@ from lastack.cli.common import (
 )
 from lastack.cli.main import FAILED
 from lastack.cli.read_live import Listening, live_options
-from lastack.cli.read_look import OneOptions, complained, give_way
+from lastack.cli.read_look import OneOptions, complained, give_way, plain
 from lastack.cli.reading_bar import reading_bar
 from lastack.cli.spoken import Spoken
 from lastack.observe.captures import SIDES, Capture, captures_in
@@ -192,7 +192,7 @@ def _found(
 def _passed_over(file: str, why: str, lang: str) -> int:
     """Name a file of a folder that is no capture; return 1 where it may be one, but is closed."""
     words = WORDS[lang]["unreadable" if why else "no_capture"]
-    click.echo(f"lastack: {words.format(file=file, why=why)}", err=True)
+    click.echo(f"lastack: {words.format(file=plain(file), why=why)}", err=True)
     return FAILED if why else 0
 
 
@@ -249,7 +249,7 @@ def _print_summaries(
                 without += 1
             else:
                 if len(captures) > 1:
-                    click.echo(f"\n{summary.capture}" if told else summary.capture)
+                    click.echo(("\n" if told else "") + plain(summary.capture))
                 _print_summary(summary, look)
                 told += 1
             code = max(code, complained(summary.problem, summary.capture, look.lang))

@@ -33,8 +33,15 @@ def complained(problem: str, capture: str, lang: str) -> int:
     words = said(problem, lang)
     if "(at octet" in problem:
         words = WORDS[lang]["problem"].format(problem=words)
-    click.echo(f"lastack: {capture}: {words}", err=True)
+    click.echo(f"lastack: {plain(capture)}: {words}", err=True)
     return FAILED
+
+
+def plain(name: str) -> str:
+    """Return a file's name as a terminal may show it: in one line, and without commands."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in name
+    )
 
 
 class Shown(ABC):

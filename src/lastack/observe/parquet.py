@@ -218,9 +218,10 @@ def write_parquet(given: tuple[Capture, Question, str, int], notice: Notice | No
             problem = write_parquet((capture, question, near, place), notice)
             send(near, folder)
         return problem
-    name = f"{place:04}-{Path(capture.name).name if capture.name != '-' else 'stdin'}.parquet"
-    connections = _Connections(Path(folder, "connections", name), capture.name)
-    transitions = _Transitions(Path(folder, "transitions", name), capture.name)
+    called = capture.name.encode("utf-8", "backslashreplace").decode()  # Arrow knows UTF-8 alone
+    name = f"{place:04}-{Path(called).name if called != '-' else 'stdin'}.parquet"
+    connections = _Connections(Path(folder, "connections", name), called)
+    transitions = _Transitions(Path(folder, "transitions", name), called)
     packets = _Packets(Path(folder, "packets", name))
     observer = Observer(question.most_open, rows=Rows(_ROOM))
     corrections = Corrections()

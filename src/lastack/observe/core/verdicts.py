@@ -281,7 +281,7 @@ def _was_reset(flow: Flow, verdict: Verdict) -> bool:
         verdict.by_a, verdict.since, verdict.state = by_a, abort.time, i64(abort.before)
         verdict.teardown = Teardown.ABORT
         if sender.packets == sender.resets or sender.unheard:
-            verdict.teardown = Teardown.HALF_OPEN_DISCOVERED
+            verdict.teardown, verdict.state = Teardown.HALF_OPEN_DISCOVERED, CLOSED
         elif sender.syns and sender.refused_syns:
             verdict.teardown = Teardown.HALF_OPEN_DISCOVERED
         return True
