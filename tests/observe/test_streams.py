@@ -275,3 +275,13 @@ def test_a_cut_capture_gives_what_it_holds_and_then_raises(tmp_path: Path) -> No
     assert data and conversation.left.data.startswith(data)
     with pytest.raises(NoSuchConnection, match="no connection 2; there are 1"):
         list(stream(written(tmp_path, "whole.pcapng", world.capture("left")), number=2))
+
+
+def test_what_is_held_behind_a_gap_is_bounded_in_pieces_too() -> None:
+    """Octets one by one, each behind a gap of its own: beyond the bound the first are given."""
+    one, places = Reassembly("a", 0), list(range(1, 6 * module.MOST_PIECES, 2))
+    Random(5).shuffle(places)
+    given = [piece for place in places for piece in one.text(place, b"x")]
+    assert any(piece.what is What.TEXT for piece in given)
+    left = [piece for piece in one.close() if piece.what is What.TEXT]
+    assert len(left) == module.MOST_PIECES

@@ -28,6 +28,8 @@ from lastack.wire.segment import ACK, RST, SYN
 
 MOST_HELD: Final = 64 << 20
 """Octets that are held behind a gap at most, for what may still fill it."""
+MOST_PIECES: Final = 1 << 14
+"""Pieces that they may be in: each costs more than its octets."""
 WORTH_WAITING: Final = 1 << 20
 """So many are held when the other end has acknowledged the gap: it will hardly be sent again."""
 KEPT: Final = 1 << 16
@@ -154,10 +156,9 @@ class Reassembly:
         stop = start + len(data)
         place = max(bisect_right(self._starts, start) - 1, 0)
         at, new = start, []
-        for held_at in self._starts[place:]:
-            if held_at >= stop:
-                break
+        while place < len(self._starts) and (held_at := self._starts[place]) < stop:
             held = self._held[held_at]
+            place += 1
             if held_at + len(held) <= start:
                 continue
             if held_at > at:
@@ -182,7 +183,7 @@ class Reassembly:
             ready += 1
             yield self._next(self._held.pop(start))
         del self._starts[:ready]
-        if self._octets > MOST_HELD:
+        if self._octets > MOST_HELD or len(self._starts) > MOST_PIECES:
             yield from self._over_the_gap()
 
     def _next(self, data: bytes) -> Piece:
@@ -223,7 +224,8 @@ def stream(
     """Return what side `a`, `b` or `both` of a connection sent, as soon as it is in order.
 
     `paths` are captures that were written one after the other, and are read twice: standard input
-    cannot be. Memory is bounded by MOST_HELD octets behind a gap, and by `most_open` connections.
+    cannot be. Memory is bounded by MOST_HELD octets in MOST_PIECES behind a gap, and by `most_open`
+    connections.
     Raises NoSuchConnection; OSError when a file cannot be opened; and of one that is cut or
     damaged a CaptureError, after all that it holds.
     """
