@@ -210,3 +210,17 @@ def test_who_knows_nothing_of_a_connection_is_closed() -> None:
     verdict = verdict_on(seen((0, "a", ".", 1000, 77, 0), (1, "b", "R", 77, 0, 0)))
     assert (verdict.teardown, verdict.by_a) == (Teardown.HALF_OPEN_DISCOVERED, False)
     assert verdict.state == CLOSED
+
+
+def test_a_syn_ack_that_is_sent_again_begins_the_stream_though_the_first_was_not_captured() -> None:
+    """The ACK of the first had not arrived: back to SYN-RECEIVED, and no SYN was rejected."""
+    flow = seen(
+        (0, "a", "S", 1000, 0, 0),
+        (20, "a", ".", 1001, 5001, 0),
+        (200, "b", "S.", 5000, 1001, 0),
+        (20, "a", ".", 1001, 5001, 9),
+        (20, "b", ".", 5001, 1010, 9),
+    )
+    assert (flow.a.states, flow.b.states) == (ESTABLISHED, ESTABLISHED)
+    assert flow.b.isn == 5000 and not verdict_on(flow).also
+    assert Evidence.REFUTED in [change.evidence for change in flow.b.changes]

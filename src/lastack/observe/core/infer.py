@@ -258,7 +258,7 @@ def _arrived(me: End, change: Change, flags: i64, seq: i64, ack: i64, length: i6
         return -1 if flags & SYN else 0
     if cause is Cause.ACK_OF_SYN:
         if flags & SYN:
-            return -1 if me.syn_acks else 0  # the SYN-ACK again; a first one has crossed it
+            return -1 if me.syn_acks or me.isn == UNKNOWN else 0  # again; a SYN's first crossed it
         return 1 if length or flags & FIN or reached else 0
     if cause is Cause.ACK_OF_FIN:
         if flags & FIN:
