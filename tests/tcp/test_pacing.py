@@ -8,6 +8,7 @@ from lastack.sim.pair import TwoHosts
 from lastack.sim.talk import Conversation
 from lastack.tcp import pacing
 from lastack.tcp.config import Config
+from lastack.tcp.congestion import NewReno
 from lastack.tcp.pacer import MOST_QUANTUM, Pacer
 from lastack.units import MS, NEVER, SECOND
 
@@ -127,3 +128,43 @@ def test_segments_that_have_grown_are_not_held_back_for_ever() -> None:
     assert pair.now < when < NEVER
     tcb.timers.pacing = NEVER
     assert pacing.may_send(tcb, pacer, when)
+
+
+class Wavering(NewReno):
+    """Names whatever rate it is given."""
+
+    rate = 1_000_000
+
+    def pacing_rate(self) -> int:
+        return self.rate
+
+
+def wavering() -> tuple[TwoHosts, Conversation, Wavering]:
+    """A transfer after its beginning, and its controller."""
+    config = Config(strict=True, congestion=Wavering, initial_window=10)
+    pair = TwoHosts(config=config, delay=5 * MS)
+    talk = Conversation(pair, bytes(4_000_000))
+    pair.run(SECOND)
+    controller = talk.left.connection.tcb.controller
+    assert isinstance(controller, Wavering)
+    return pair, talk, controller
+
+
+def test_what_waits_by_a_low_rate_goes_when_the_rate_has_risen() -> None:
+    """The timer was set for when two segments would have flowed: in minutes, it may be."""
+    pair, talk, controller = wavering()
+    controller.rate = 20
+    pair.run(pair.now + SECOND)
+    controller.rate = 1_000_000
+    begun = pair.now
+    pair.run(while_=lambda: talk.left.connection.unacknowledged > 0)
+    assert pair.now - begun < 6 * SECOND
+
+
+def test_a_pace_is_a_segment_a_second_at_least() -> None:
+    """A rate of next to nothing is measured as one, for ever (draft-ietf-ccwg-bbr has no floor)."""
+    pair, talk, controller = wavering()
+    controller.rate = 1
+    before = talk.left.connection.tcb.bytes_acked
+    pair.run(pair.now + 20 * SECOND)
+    assert talk.left.connection.tcb.bytes_acked - before >= 18 * talk.left.connection.tcb.mss

@@ -23,6 +23,10 @@ SLOW_START_PERCENT: Final = 200
 AVOIDANCE_PERCENT: Final = 120
 """The same in congestion avoidance: tcp_pacing_ca_ratio."""
 
+LEAST_SEGMENTS: Final = 1
+"""A second. What is slower is no pace but a pause, in which nothing is learned, and the congestion
+window bounds it anyway."""
+
 
 def update(tcb: Tcb) -> None:
     """Take the rate that holds from now on, from the controller or from cwnd / SRTT."""
@@ -41,9 +45,13 @@ def update(tcb: Tcb) -> None:
             tcb.pacer = None
             tcb.timers.pacing = NEVER
         return
-    if tcb.pacer is None:
-        tcb.pacer = Pacer()
-    tcb.pacer.set_rate(rate, tcb.mss)
+    pacer = tcb.pacer
+    if pacer is None:
+        pacer = tcb.pacer = Pacer()
+    least = LEAST_SEGMENTS * tcb.mss
+    pacer.set_rate(rate if rate > least else least, tcb.mss)
+    if tcb.timers.pacing != NEVER:
+        tcb.timers.pacing = pacer.when_half_full()  # by the new rate, which may be far higher
 
 
 def _in_doubt(tcb: Tcb) -> bool:
