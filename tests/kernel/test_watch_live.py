@@ -4,6 +4,8 @@ import asyncio
 import os
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 
@@ -257,3 +259,33 @@ def test_what_is_not_listed_is_told_in_the_title(namespace: Namespace) -> None:
         for _ in range(MOST_ROWS + 1):
             kept.enter_context(socket.create_server(("127.0.0.1", 0)))
         asyncio.run(look())
+
+
+ON_A_TERMINAL = """
+import fcntl, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from lastack.cli.main import main
+main(["watch", "--interval", "100ms"])
+"""
+
+
+@pytest.mark.parametrize("times", range(8))
+def test_it_ends_with_its_terminal_however_early(namespace: Namespace, times: int) -> None:
+    """Closed while it is drawn on for the first time: nobody waits for what cannot be written."""
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", ON_A_TERMINAL],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    ) as view:
+        os.close(theirs)
+        seen = b""
+        while b"\x1b" not in seen:
+            seen += os.read(ours, 4096)
+        os.close(ours)
+        try:
+            assert view.wait(30) in (1, 129)  # what reads of it may be told first
+        finally:
+            view.kill()

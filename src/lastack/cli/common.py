@@ -163,18 +163,26 @@ def names_option(command: _Command) -> _Command:
     )(command)
 
 
+_ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
+
+
+def undisturbed() -> None:
+    """From now on SIGTERM and SIGHUP change nothing: what was made is being removed."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
     """Within the block SIGTERM and SIGHUP leave it as Ctrl-C does: what was made is removed."""
 
     def leave(number: int, _: object) -> None:
-        for each in before:
-            signal.signal(each, signal.SIG_IGN)  # one more must not disturb the removal
+        undisturbed()
         raise SystemExit(128 + number)
 
     before = {
         number: signal.signal(number, leave)
-        for number in (signal.SIGTERM, signal.SIGHUP)
+        for number in _ENDING
         if signal.getsignal(number) is not signal.SIG_IGN  # as nohup has it
     }
     try:

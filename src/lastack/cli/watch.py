@@ -20,6 +20,7 @@ from lastack.cli.common import (
     names_option,
     print_json,
     spelled,
+    undisturbed,
 )
 from lastack.cli.records import connection_record
 from lastack.cli.screen import console, show, show_whole
@@ -116,6 +117,7 @@ def watch(
     with ended_by_signals(), Watching() as watching:
         app = WatchApp(watching, choice, interval, names, ascii_only, lang)
         app.run()
+        undisturbed()  # the view has had the signals to itself
         with app.looking:  # a look may be under way yet
             pass
     if app.return_code:

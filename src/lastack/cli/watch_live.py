@@ -14,6 +14,7 @@ from textual.containers import Horizontal, ScrollableContainer, VerticalScroll
 from textual.widgets import ContentSwitcher, DataTable, Footer, Input, Static
 
 from lastack.cli.spoken import said
+from lastack.cli.watch_terminal import Terminal
 from lastack.observe.core.diag import KernelSocket
 from lastack.observe.kernel_info import connection_info
 from lastack.observe.talkers import Choice, choice_of, process_name, talkers
@@ -65,7 +66,7 @@ class WatchApp(App[None]):  # type: ignore[misc, unused-ignore]
         ascii_only: bool = False,
         language: str = "en",
     ) -> None:
-        super().__init__(ansi_color=False)
+        super().__init__(driver_class=Terminal, ansi_color=False)
         self.looking = threading.Lock()
         self.watching = watching
         self.choice = choice
@@ -113,11 +114,14 @@ class WatchApp(App[None]):  # type: ignore[misc, unused-ignore]
         yield Static(id="missing")
         yield Footer()
 
-    def on_mount(self) -> None:
-        """Look at once, and then after every interval."""
+    def on_load(self) -> None:
+        """Take the signals, before anything is done to the terminal that must be undone."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self.exit, None, 128 + number)
+
+    def on_mount(self) -> None:
+        """Look at once, and then after every interval."""
         table = self.query_one(DataTable)
         for name in COLUMNS:
             table.add_column(self.words[name], key=name)
