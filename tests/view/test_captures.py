@@ -75,6 +75,18 @@ def test_a_presumed_state_is_marked_and_the_mark_explained() -> None:
     assert not any("?" in line for line in table(summary_of("open at end"), "en", 100))
 
 
+def test_a_number_in_place_of_states_is_explained() -> None:
+    """Where a capture, here of one segment with text, allows more of them than there is room for."""
+    observer, scene = Observer(), SCENES["normal"].play()
+    time, data = list(scene.octets("left"))[3]
+    observer.packet_seen(EPOCH + time, data)
+    summary = summary_of()
+    summary.add(observer.close()[0])
+    lines = table(summary, "en", 100)
+    assert any(" ?7 " in line for line in lines)
+    assert any(line.startswith("?3 is one of three states") for line in lines)
+
+
 def test_the_evidence_of_the_last_state_is_told() -> None:
     """Of the one it is sure, of the other it is presumed; who has not moved has none."""
     one = connection_of(flow_of("normal"))

@@ -196,6 +196,8 @@ def connections_table(
     below = []
     if any(_is_presumed(side) for one in shown for side in (one.a, one.b)):
         below.append(words["presumed"])
+    if any(line.startswith("?") for row in rows for line in row[2].plain.split("\n")):
+        below.append(words["one_of"])
     if summary.matched > len(shown):
         below.append(words["more"].format(count=f"{summary.matched - len(shown):,}"))
     table.caption = Text("\n".join(wrapped(line, width) for line in below)) if below else None
