@@ -76,7 +76,7 @@ def test_a_presumed_state_is_marked_and_the_mark_explained() -> None:
 
 
 def test_a_number_in_place_of_states_is_explained() -> None:
-    """Where a capture, here of one segment with text, allows more of them than there is room for."""
+    """Where a capture (of one segment with text) allows more than there is room for."""
     observer, scene = Observer(), SCENES["normal"].play()
     time, data = list(scene.octets("left"))[3]
     observer.packet_seen(EPOCH + time, data)
