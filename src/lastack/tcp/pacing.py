@@ -51,7 +51,8 @@ def update(tcb: Tcb) -> None:
     least = LEAST_SEGMENTS * tcb.mss
     pacer.set_rate(rate if rate > least else least, tcb.mss)
     if tcb.timers.pacing != NEVER:
-        tcb.timers.pacing = pacer.when_half_full()  # by the new rate, which may be far higher
+        # By the new rate, which may be far higher; a lower one counts from the next segment on.
+        tcb.timers.pacing = min(tcb.timers.pacing, pacer.when_half_full())
 
 
 def _in_doubt(tcb: Tcb) -> bool:
