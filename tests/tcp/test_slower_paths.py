@@ -34,7 +34,7 @@ def test_a_transfer_learns_of_it_by_a_few_timeouts(name: str, without: dict[str,
     pair.run(200 * SECOND, lambda: talk.right is None or len(talk.right.received) < 3_000_000)
     tcb = talk.left.connection.tcb
     assert talk.right is not None and len(talk.right.received) == 3_000_000
-    assert tcb.tally.timeouts <= 7
+    assert tcb.tally.timeouts <= 15
     assert tcb.rtt.rto >= 3 * SECOND
 
 
@@ -55,7 +55,7 @@ def test_a_dialogue_learns_of_it_too(name: str, without: dict[str, bool]) -> Non
         pair.left.wake(client, pair.now)
         pair.run(pair.now + 20 * SECOND)
     assert server.receive(1000, pair.now) == b"a word" * 20
-    assert client.tcb.tally.timeouts <= 7
+    assert client.tcb.tally.timeouts <= 15
 
 
 # -- whose acknowledgment is it? ------------------------------------------------------------------
@@ -93,10 +93,15 @@ def test_a_duplicate_whose_first_acknowledgment_was_lost_is_none() -> None:
     assert info.backoff == 0
 
 
-def test_without_sack_nobody_knows() -> None:
-    """Karn's algorithm: no sample, and the back-off goes on."""
+def test_without_sack_an_ack_was_lost_once_and_not_twice() -> None:
+    """Nobody knows which it was: the back-off ends, and the next time, as Karn has it, goes on."""
     peer = sent_twice(PLAIN)
     peer.sends(". 1:1(0) ack 5 win 65535 <nop,nop,TS val 2 ecr 1100>")
-    info = peer.connection.info()
-    assert info.srtt == 100 * MS
-    assert info.backoff == 1
+    assert (peer.connection.info().srtt, peer.connection.info().backoff) == (100 * MS, 0)
+    peer.waits(SECOND - peer.now % SECOND)
+    stamp = peer.now // MS
+    peer.writes(b"more")
+    peer.waits_for_timer()
+    peer.waits(50 * MS)
+    peer.sends(f". 1:1(0) ack 9 win 65535 <nop,nop,TS val 3 ecr {stamp}>")
+    assert (peer.connection.info().srtt, peer.connection.info().backoff) == (100 * MS, 1)

@@ -179,7 +179,7 @@ def _measure(tcb: Tcb, segment: Segment, said: Acked, now: int) -> None:
     elif tcb.ts_on and segment.ts_ecr not in (ABSENT, 0) and said.newest is not None:
         if not lt(segment.ts_ecr, tcb.timestamp(said.newest.sent_at)):
             sample_echo(tcb, segment, said.newest.sent_at, now)
-        elif tcb.sack_on:
+        else:
             _hear_of_original(tcb, segment, said.newest.first_sent_at, now)
 
 
@@ -189,10 +189,16 @@ def _hear_of_original(tcb: Tcb, segment: Segment, since: int, now: int) -> None:
 
     Had it come twice, a D-SACK would say so: then it is an ACK that was lost, no round trip is to
     be seen, but no ambiguity is left either. Without one the original is as late as this. Where
-    there is no SACK nobody knows, and the back-off goes on (Karn, MUST-18).
+    there is no SACK nobody knows: that an ACK was lost is taken for granted once, and then the
+    back-off goes on until a sample is clear (Karn, MUST-18).
     """
-    if segment.sack and _is_dsack(segment, segment.ack):
-        tcb.rtt.end_back_off(tcb.config)
+    rtt = tcb.rtt
+    if not tcb.sack_on:
+        if not rtt.excused:
+            rtt.excused = True
+            rtt.end_back_off(tcb.config)
+    elif segment.sack and _is_dsack(segment, segment.ack):
+        rtt.end_back_off(tcb.config)
     else:
         sample_echo(tcb, segment, since, now)
 

@@ -19,6 +19,8 @@ class RoundTrip:
     rttvar: int
     rto: int
     backoff: int
+    excused: bool
+    """The back-off was ended on a guess, and no sample has come since."""
     minimum: int
 
     def __init__(self, config: Config) -> None:
@@ -26,6 +28,7 @@ class RoundTrip:
         self.rttvar = 0
         self.rto = config.initial_rto
         self.backoff = 0
+        self.excused = False
         self.minimum = NEVER
 
     def sample(self, rtt: int, config: Config) -> None:
@@ -44,6 +47,7 @@ class RoundTrip:
             if self.srtt == 0:
                 self.srtt = 1
         self.backoff = 0
+        self.excused = False
         self._compute(config)
 
     def back_off(self, config: Config) -> None:
@@ -53,7 +57,7 @@ class RoundTrip:
         self.rto = min(self.rto * 2 - slop, config.max_rto)
 
     def end_back_off(self, config: Config) -> None:
-        """Timestamps have shown which transmission arrived: Karn's reason to wait is gone."""
+        """It is known which transmission arrived: Karn's reason to wait is gone."""
         if self.backoff and self.srtt:
             self.backoff = 0
             self._compute(config)

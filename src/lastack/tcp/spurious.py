@@ -89,7 +89,7 @@ def duplicate_reported(tcb: Tcb, low: int, high: int, now: int) -> None:
 def _undo(tcb: Tcb, episode: Episode, now: int) -> None:
     """As if nothing had happened: windows, threshold, and what was taken for lost.
 
-    But RTO stays backed off until a sample is clear (RFC 4015 3.6): it was too short.
+    But of RTO, which was too short, samples decide alone (RFC 4015 3.6).
     """
     recovery, controller = tcb.recovery, tcb.controller
     tcb.episode = None
