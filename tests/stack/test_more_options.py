@@ -207,3 +207,14 @@ def test_a_low_water_mark_that_no_window_reaches_does_not_wait_for_ever(size: in
         world.run_until(world.now + 10 * SECOND)
         assert server.readable
         got += len(server.recv(world.now, 100_000))
+
+
+def test_a_number_at_the_level_of_ipv4_may_be_a_single_octet() -> None:
+    """IP_TOS and IP_TTL are an `unsigned char` in programs of old; elsewhere that is too short."""
+    world = TwoStacks()
+    client = TcpSocket(world.left)
+    for name in (o.IP_TOS, o.IP_TTL):
+        client.setsockopt(world.now, o.IPPROTO_IP, name, b"\x10")
+        assert client.getsockopt(world.now, o.IPPROTO_IP, name) == 16
+    with pytest.raises(LastackError):
+        client.setsockopt(world.now, o.IPPROTO_TCP, o.TCP_NODELAY, b"\x01")

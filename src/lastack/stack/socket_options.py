@@ -30,7 +30,12 @@ def get_option(socket: SocketOptions, level: int, name: int, now: int) -> Value:
 
 
 def set_option(socket: SocketOptions, level: int, name: int, value: Value, now: int) -> None:
-    """Set an option; ENOPROTOOPT for one that there is not or that is only to be read, EINVAL."""
+    """Set an option; ENOPROTOOPT for one that there is not or that is only to be read, EINVAL.
+
+    A number at the level of IPv4 may be a single octet, as BSD has had it.
+    """
+    if level == o.IPPROTO_IP and name != o.IP_OPTIONS and isinstance(value, bytes):
+        value = value[0] if 0 < len(value) < 4 else value
     knob = o.KNOBS.get((level, name))
     if knob is not None:
         changed = knob.changed(socket.current(), number_in(value))
