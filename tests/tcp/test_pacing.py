@@ -8,7 +8,7 @@ from lastack.sim.pair import TwoHosts
 from lastack.sim.talk import Conversation
 from lastack.tcp import pacing
 from lastack.tcp.config import Config
-from lastack.tcp.congestion import NewReno
+from lastack.tcp.congestion import AckSample, CongestionController
 from lastack.tcp.pacer import MOST_QUANTUM, Pacer
 from lastack.units import MS, NEVER, SECOND
 
@@ -130,10 +130,19 @@ def test_segments_that_have_grown_are_not_held_back_for_ever() -> None:
     assert pacing.may_send(tcb, pacer, when)
 
 
-class Wavering(NewReno):
+class Wavering(CongestionController):
     """Names whatever rate it is given."""
 
     rate = 1_000_000
+
+    def on_ack(self, sample: AckSample) -> None:
+        self.slow_start(min(sample.acked, 20 * self.mss - self.cwnd))
+
+    def on_loss(self, in_flight: int, now: int) -> None:
+        self.cwnd = 2 * self.mss
+
+    def on_timeout(self, in_flight: int, now: int) -> None:
+        self.cwnd = self.mss
 
     def pacing_rate(self) -> int:
         return self.rate

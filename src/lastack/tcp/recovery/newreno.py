@@ -111,12 +111,13 @@ class NewRenoRecovery(LossRecovery):
         return ENTERED
 
     def _was_sent_again_in_vain(self, ack: Acked) -> bool:
-        """Do duplicates of what was recovered mean that a retransmission was lost (RFC 6582 4.1)?
+        """Do duplicates after a timeout mean that a retransmission was lost (RFC 6582 4.1)?
 
         Not when three segments were sent again needlessly: then SND.UNA had moved by more than
-        four. Nor before anything has arrived after a timeout: the window is one segment then.
+        four. Nor before anything has arrived after a timeout: the window is one segment then. And
+        not once all has arrived: reordering and duplication would count as losses twice.
         """
-        return 0 < self.advance <= 4 * ack.mss
+        return self.phase is LOSS and 0 < self.advance <= 4 * ack.mss
 
     def _mark_first(self, sent: SentLog, ack: Acked) -> None:
         """The first outstanding segment is lost: one segment of it, not a whole super-segment."""
