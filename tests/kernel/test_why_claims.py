@@ -278,6 +278,7 @@ def test_before_sockets_are_destroyed_it_is_told_who_will_hear_of_it() -> None:
         "Destroy 2 sockets? Peers that will see a reset: 1. Peers that are not told: 1."
     )
     assert kill_question(chosen).endswith("the next connection (RFC 1337).")
+    assert kill_question([one(S.LISTEN)]) == "Destroy 1 sockets?"
     assert kill_question(chosen, "zh").startswith("销毁 4 个套接字吗？会看到复位的对端：2 个。")
 
 
@@ -310,6 +311,16 @@ def test_a_listener_whose_queue_is_full_has_somebody_who_must_accept(watching: W
         text = said(found_in(watching, state, listener, one(S.SYN_RECEIVED), holders=holders))
         assert "its queue is full: until accept() is called" in text
         assert "Who must act: pid 4127, which should call accept()." in text
+
+
+def test_a_process_with_two_full_listeners_is_named_once(watching: Watching) -> None:
+    """It is one that must act, and where it must, it is not said that nobody does."""
+    listeners = one(S.LISTEN), one(S.LISTEN)
+    for port, listener in enumerate(listeners, 7000):
+        listener.inode, listener.local_port, listener.unread, listener.unsent = 77, port, 3, 2
+    holders = held({77: Holder(4127, "server", "server")})
+    text = said(found_in(watching, S.LISTEN, *listeners, holders=holders))
+    assert "Who must act: pid 4127, which should call accept(). What ends it" in text
 
 
 def test_no_limit_runs_for_what_a_process_holds_in_fin_wait_2(watching: Watching) -> None:

@@ -198,8 +198,8 @@ def kill_question(chosen: list[KernelSocket], language: str = "en") -> str:
     parts = [words["destroy"].format(count=f"{len(chosen):,}")]
     if told:
         parts.append(words["reset"].format(count=f"{told:,}"))
-    if told < len(chosen):
-        parts.append(words["silent"].format(count=f"{len(chosen) - told:,}"))
+    if silent := sum(each.state is not State.LISTEN for each in chosen) - told:
+        parts.append(words["silent"].format(count=f"{silent:,}"))
     if any(each.state is State.TIME_WAIT for each in chosen):
         parts.append(words["unprotected"])
     return ("" if language == "zh" else " ").join(parts)

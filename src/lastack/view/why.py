@@ -148,8 +148,10 @@ def _actor(why: _Why, actor: str) -> str:
         if pids := [each.pid for each in found.holders if each.how == "holds"]:
             parts.append(_pids(why, pids))
     late = [each for each in found.listeners if found.state in UNACCEPTED or each.is_full]
-    if pids := [pid for each in late for pid in each.pids]:
+    if pids := list(dict.fromkeys(pid for each in late for pid in each.pids)):
         parts.append(words["accepts"].format(pids=_pids(why, pids)))
+        if found.state is State.LISTEN:
+            return parts[0]  # of others it is said that nobody must
     whole = actor[0].upper() + actor[1:]
     return words["; "].join(parts) + words[". "] + whole if parts else actor
 
