@@ -141,6 +141,7 @@ def test_the_language_is_known_before_help_is_printed(words: str, language: str)
         ("check --lang zh 10.255.0.1", "不是目标；请写成 10.0.0.2:80"),
         ("read --lang zh", "请给出抓包文件"),
         ("read --lang zh /nowhere/at/all", "没有那个文件或目录：/nowhere/at/all"),
+        ("read --lang zh server", "没有那个文件或目录：server"),
         ("read --lang zh /dev/null", "不是抓包文件：不足四个字节"),
         ("read --lang zh - --verdict x", "没有结论 'x'；有 "),
         ("read --lang zh - --count 3", "要与 -i 同用"),
@@ -204,7 +205,7 @@ def test_both_forms_of_an_error_have_the_same_values() -> None:
     for english, chinese in ERRORS.items():
         named = re.findall(r"\{(\w+)\}", chinese)
         assert set(named) <= set(re.findall(r"\{(\w+)\}", english)), english
-        assert CHINESE.search(chinese) or english in ("10mbit or 1gbit", "{why}: {file}")
+        assert CHINESE.search(chinese) or english in ("10mbit or 1gbit", "{message}: {why}")
 
 
 @pytest.mark.parametrize(

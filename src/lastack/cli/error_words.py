@@ -9,9 +9,9 @@ from typing import Final
 
 _CLICK: Final = {
     "{message} (see {command} --help)": "{message}（见 {command} --help）",
-    "{message} Did you mean {name}?": "{message}您是否要用 {name}？",
-    "{message} (Did you mean one of: {names}?)": "{message}（您是否要用：{names}？）",
-    "{message} (Possible options: {names})": "{message}（您是否要用：{names}？）",
+    "{message} Did you mean {name}?": "{message}你是否要用 {name}？",
+    "{message} (Did you mean one of: {names}?)": "{message}（你是否要用：{names}？）",
+    "{message} (Possible options: {names})": "{message}（你是否要用：{names}？）",
     "Missing argument '{place}'. {why}": "缺少参数 '{place}'。{why}",
     "Missing argument '{place}'.": "缺少参数 '{place}'。",
     "Missing option {name}. {why}": "缺少选项 {name}。{why}",
@@ -30,6 +30,7 @@ _CLICK: Final = {
     "Got unexpected extra arguments ({words})": "多余的参数（{words}）",
     "Could not open file {file}: {why}": "无法打开文件 {file}：{why}",
     "Invalid value for '{place}': {why}": "'{place}' 的值无效：{why}",
+    "Invalid value for {place}: {why}": "{place} 的值无效：{why}",
     "Invalid value: {why}": "值无效：{why}",
     "{value} is not one of {choices}.": "{value} 不在 {choices} 之中。",
     "{value} is not a valid {kind}.": "{value} 不是有效的{kind}。",
@@ -93,11 +94,12 @@ _USAGE: Final = {
     "{value} is none of {names}, nor FILE.py:CLASS": "{value} 不在 {names} 之中，也不是 FILE.py:CLASS",
     "there is no Python file {file}": "没有 Python 文件 {file}",
     "{file} has no CongestionController named {name}": "{file} 中没有名为 {name} 的 CongestionController",
+    "{name} has no on_{event}": "{name} 没有 on_{event}",
     "--connection, --why and --stream go with one capture": "--connection、--why 和 --stream 只能用于一个抓包",
     "--output goes with --stream": "--output 要与 --stream 同用",
-    "--svg, --html and --all go with the ladder of --connection": "--svg、--html 和 --all 要与 --connection 的梯形图同用",
+    "--svg, --html and --all go with the ladder of --connection": "--svg、--html 和 --all 要与 --connection 的时序图同用",
     "--packets goes with --json": "--packets 要与 --json 同用",
-    "ladder, reasons, stream, json, csv, parquet: one at a time": "梯形图、缘由、数据流、json、csv、parquet：一次只能要一种",
+    "ladder, reasons, stream, json, csv, parquet: one at a time": "时序图、缘由、数据流、json、csv、parquet：一次只能要一种",
     "--count, --duration, --promiscuous and --buffer go with -i": "--count、--duration、--promiscuous 和 --buffer 要与 -i 同用",
     "name captures (- is standard input), or an interface with -i": "请给出抓包文件（- 为标准输入），或用 -i 给出网络接口",
     "there is no capture": "没有抓包文件",
@@ -185,7 +187,7 @@ _PLAY: Final = {
 }
 
 _SYSTEM: Final = {
-    "{why}: {file}": "{why}：{file}",
+    "{message}: {why}": "{message}：{why}",
     "No such file or directory": "没有那个文件或目录",
     "Permission denied": "权限不够",
     "Operation not permitted": "不允许的操作",

@@ -97,8 +97,8 @@ def lastack() -> None:
     """TCP you can see, run, rehearse and prove."""
 
 
-def _leave(message: str, code: int, language: str) -> NoReturn:
-    print(f"lastack: {said(message, language)}", file=sys.stderr)
+def _leave(message: str, code: int) -> NoReturn:
+    print(f"lastack: {message}", file=sys.stderr)
     raise SystemExit(code)
 
 
@@ -112,9 +112,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         raise SystemExit(USAGE) from None
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "lastack"
-        _leave(f"{error.format_message()} (see {where} --help)", USAGE, language)
+        _leave(said(f"{error.format_message()} (see {where} --help)", language), USAGE)
     except click.ClickException as error:
-        _leave(error.format_message(), error.exit_code, language)
+        _leave(said(error.format_message(), language), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         raise SystemExit(INTERRUPTED) from None
     except BrokenPipeError:
@@ -123,6 +123,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         raise SystemExit(FAILED) from None
     except OSError as error:
         code = NO_PRIVILEGE if error.errno in _PRIVILEGE_ERRORS else FAILED
-        name = f": {error.filename}" if error.filename else ""
-        _leave(f"{error.strerror or error}{name}", code, language)
+        why = said(str(error.strerror or error), language)
+        if error.filename:
+            why += f"{'：' if language == 'zh' else ': '}{error.filename}"
+        _leave(why, code)
     raise SystemExit(result if isinstance(result, int) else 0)

@@ -16,6 +16,8 @@ LANGUAGES: Final = ("en", "zh")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _OPTION: Final = "--lang"
 _VALUE: Final = re.compile(r"\\\{(\w+)\\\}")
+_SPOKEN: Final = ("message", "why", "place", "kind", "example", "end", "error")
+"""Values that are said in the language; others are names, even if they look like words."""
 
 
 def language_of(environment: Mapping[str, str]) -> str:
@@ -54,8 +56,9 @@ def said(sentence: str, language: str) -> str:
     for pattern, form in _patterns():
         found = pattern.fullmatch(sentence)
         if found is not None:
-            values = found.groupdict().items()
-            return form.format(**{name: said(value, language) for name, value in values})
+            values = found.groupdict()
+            spoken = {name: said(values[name], language) for name in _SPOKEN if name in values}
+            return form.format(**(values | spoken))
     return sentence
 
 

@@ -103,7 +103,7 @@ CHINESE: Final = {
     "fds": "（描述符 {ranges}）",
     "nobody": "{count} 个没有进程持有",
     "nobody_yet": "{count} 个没有进程持有：还没有人为它们调用 accept()",
-    "nobody_closed": "{count} 个没有进程持有：使用者已关闭，只由内核善后",
+    "nobody_closed": "{count} 个没有进程持有：用户已关闭，只由内核善后",
     "nobody_wait": "{count} 个没有所有者：内核在此状态不保留所有者，也没有看到是谁关闭的",
     "nobody_half": "{count} 个还没有进程持有：握手完成后才轮到 accept()",
     "unseen": "{count} 个由此处看不到的进程持有：属于其他用户、在容器之外，或属于内核自身",
