@@ -61,6 +61,7 @@ def test_the_language_comes_from_the_locale_or_the_option() -> None:
     """English and Chinese."""
     assert "含义" in run("states", "LISTEN", LC_ALL="zh_CN.UTF-8").stdout
     assert "含义" in run("states", "LISTEN", "--lang", "zh").stdout
+    assert "RFC 9293 3.10.7.4 第五步" in run("states", "LAST-ACK", "--lang", "zh").stdout
     assert "Meaning" in run("states", "LISTEN", "--lang", "en", LC_ALL="zh_CN.UTF-8").stdout
     wide = run("states", "--lang", "zh", "--diagram", "none").stdout
     assert max(map(cell_len, wide.splitlines())) <= 100

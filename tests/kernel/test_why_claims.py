@@ -104,9 +104,11 @@ def test_what_nobody_holds_yet_waits_for_accept_and_its_listener_is_named(
 @pytest.mark.parametrize("state", [S.FIN_WAIT_1, S.FIN_WAIT_2, S.CLOSING, S.LAST_ACK])
 def test_what_nobody_holds_any_more_was_closed(watching: Watching, state: State) -> None:
     """Nobody waits for accept() in a state that begins with close()."""
-    text = said(found_in(watching, state, one(state)))
+    found = found_in(watching, state, one(state))
+    text = said(found)
     assert "1 held by no process: closed by their user" in text
     assert "accept" not in text
+    assert ("3.10.7.4 第五步" in said(found, "zh")) == (state is S.LAST_ACK)
 
 
 def test_a_program_with_a_long_path_keeps_its_arguments(watching: Watching) -> None:

@@ -12,6 +12,7 @@ from lastack.observe.watching import Heard, Source
 from lastack.tcp.states import State, linux_name
 from lastack.units import MINUTE, MS, SECOND
 from lastack.view.ladder import fitted
+from lastack.view.machine_words import section_words
 from lastack.view.state_texts import about
 from lastack.view.why_words import WORDS
 from lastack.view.wrap import wrapped
@@ -117,7 +118,8 @@ def why_lines(
     why = _Why(found, language, width, ascii_only)
     said = about(found.state, language)
     name = linux_name(found.state) if names == "linux" else str(found.state)
-    why.lines += _head(name, said.meaning, said.section.split(",")[0], width, ascii_only)
+    section = section_words(said.section.split(",")[0], language)
+    why.lines += _head(name, said.meaning, section, width, ascii_only)
     if found.count:
         _who(why)
         _cgroups(why)
