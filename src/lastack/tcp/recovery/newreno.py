@@ -23,15 +23,15 @@ from lastack.wire.seq import add, ge, gt, lt
 class NewRenoRecovery(LossRecovery):
     """Three duplicate ACKs, or SACK's evidence of the same, begin recovery."""
 
-    threshold: int
     limited_transmit: bool
+    rescued: bool
+    """The last octet has been sent again in this episode (RFC 6675 4, NextSeg 4)."""
+    threshold: int
     duplicates: int
     marked: int
     """All before this has been looked at by `_mark_by_sack`."""
     advance: int
     """By how much SND.UNA moved last, 0 since the retransmission timer went off."""
-    rescued: bool
-    """The last octet has been sent again in this episode (RFC 6675 4, NextSeg 4)."""
 
     def __init__(self, iss: int, threshold: int, limited_transmit: bool) -> None:
         super().__init__(iss)
