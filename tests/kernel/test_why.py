@@ -267,7 +267,7 @@ def test_kill_wants_a_selection_and_a_confirmation(leak: int) -> None:
     """Without a terminal to ask at, and without --yes, nothing is destroyed."""
     assert "needs a selection" in lastack("watch", "--kill", "--lang", "en", code=2)
     said = lastack("watch", "--kill", "--port", "7001", "--most", "1", "--yes", code=2)
-    assert "--most is of the table" in said
+    assert "--most limits the table alone" in said
     said = lastack("watch", "--kill", "--pid", str(leak), "--lang", "en", code=2)
     assert "give --yes" in said
     assert "no socket is meant" in lastack(

@@ -30,7 +30,6 @@ _INFO: Final = 1 << (2 - 1)
 _CONGESTION: Final = 1 << (4 - 1)
 _GROUPS: Final = (1, 3)
 """SKNLGRP_INET_TCP_DESTROY and that of IPv6."""
-_NEW_SYN_RECV: Final = 12
 _BOUND: Final = 13
 _RESET: Final = (State.ESTABLISHED, State.CLOSE_WAIT, State.FIN_WAIT_1, State.FIN_WAIT_2)
 _TIME_WAIT: Final = TIMERS.index("time wait")
