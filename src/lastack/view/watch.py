@@ -35,7 +35,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "silent": "Peers that are not told: {count}.",
         "unprotected": "Without TIME-WAIT old segments may disturb the next connection (RFC 1337).",
         "no_filter": "--kill needs a selection: --state, --port, --host or --pid",
-        "no_most": "--most limits the table alone: choose for --kill by --state, --port, --host or --pid",
+        "no_most": "--most limits the table alone: --kill goes by --state, --port, --host, --pid",
         "no_terminal": "--kill asks at a terminal, and there is none: give --yes",
         "no_privilege": "not destroyed: it needs CAP_NET_ADMIN (root)",
         "no_destroy": "not destroyed: this kernel was built without CONFIG_INET_DIAG_DESTROY",
