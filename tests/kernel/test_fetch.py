@@ -105,7 +105,7 @@ def test_what_is_no_file_is_said_in_one_sentence(ask: Ask, answer: bytes, senten
 @pytest.mark.parametrize(
     "words, code, sentence",
     [
-        (("http://10.9.0.1:1/",), 1, "connection refused"),
+        (("http://10.9.0.1:1/",), 1, "Connection refused"),
         (("https://10.9.0.1/",), 2, "only http://"),
         (("http://example/",), 2, "is no address"),
         (("http://10.9.0.2/",), 2, "is our own address"),

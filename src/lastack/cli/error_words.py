@@ -199,6 +199,8 @@ _SYSTEM: Final = {
     "No such device or address": "没有那个设备或地址",
     "Read-only file system": "只读文件系统",
     "Connection refused": "连接被拒绝",
+    "Connection reset by peer": "连接被对端复位",
+    "Connection timed out": "连接超时",
     "Operation not supported": "不支持的操作",
     "Resource temporarily unavailable": "资源暂时不可用",
     "Network is unreachable": "网络不可达",

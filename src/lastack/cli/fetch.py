@@ -131,8 +131,8 @@ async def _fetch(
     except TimeoutError:
         raise click.ClickException(f"{url.authority}: no answer in time") from None
     except ConnectionError as error:
-        said = os.strerror(error.errno) if error.errno else str(error)
-        raise click.ClickException(f"{url.authority}: {said.lower()}") from None
+        why = os.strerror(error.errno) if error.errno else str(error)
+        raise click.ClickException(f"{url.authority}: {why}") from None
 
 
 def _refusal(answer: Answer) -> str:
