@@ -110,11 +110,12 @@ def test_why_syn_received_tells_of_the_backlog(device: Callable[..., TunLink]) -
         every.half_open.hears(SYN | ACK)  # again: nobody has answered
         [said] = objects("why", "SYN-RECEIVED")
     assert (said["count"], said["nobody"]) == (1, 1)
-    assert (said["retransmitting"], said["most_retransmits"]) == (1, 1)
+    assert said["retransmitting"] == 1
+    assert said["most_retransmits"] >= 1  # on a busy machine the next is due before we look
     [listener] = said["listeners"]
     assert listener["local"].endswith(f":{every.port}")
     assert (listener["half_open"], listener["waiting"]) == (1, 0)
-    assert (listener["resent"], listener["most_resent"]) == (1, 1)
+    assert (listener["resent"], listener["most_resent"]) == (1, said["most_retransmits"])
     assert listener["backlog"] > 0
     assert {"ListenOverflows", "SyncookiesSent", "TCPReqQFullDrop"} <= said["counters"].keys()
 
@@ -228,8 +229,8 @@ def test_why_counts_octets_of_text_and_says_when_the_kernel_gives_up(
     device: Callable[..., TunLink],
 ) -> None:
     """A FIN that is not acknowledged, or not read, is no text; settings are read."""
-    Path("/proc/sys/net/ipv4/tcp_orphan_retries").write_text("5")
-    Path("/proc/sys/net/ipv4/tcp_syn_retries").write_text("3")
+    Path("/proc/sys/net/ipv4/tcp_orphan_retries").write_text("7")
+    Path("/proc/sys/net/ipv4/tcp_syn_retries").write_text("5")
     with ExitStack() as kept:
         EveryState(device(), 4, kept)
         for state in (S.FIN_WAIT_1, S.CLOSING, S.LAST_ACK):
@@ -237,10 +238,10 @@ def test_why_counts_octets_of_text_and_says_when_the_kernel_gives_up(
             assert (said["unsent"], said["unread"]) == (0, 0), state
             text = " ".join(lastack("why", str(state), "--lang", "en").split())
             assert "nothing unacknowledged but the FIN" in text
-            assert "for 12 s where no process holds it (tcp_orphan_retries 5)" in text
+            assert "for 51 s where no process holds it (tcp_orphan_retries 7)" in text
             assert f"(tcp_retries2 {said['settings']['tcp_retries2']})" in text
         [said] = objects("why", "SYN-SENT")
-        tries = 3 + said["settings"]["tcp_syn_linear_timeouts"]
+        tries = 5 + said["settings"]["tcp_syn_linear_timeouts"]
         text = " ".join(lastack("why", "SYN-SENT", "--lang", "en").split())
         assert f"after {tries} retransmissions" in text
         [said] = objects("why", "CLOSE-WAIT")
