@@ -292,6 +292,7 @@ def test_what_does_not_go_together_is_refused(capture: Path) -> None:
     for words in (
         ["--svg", "x.svg"], ["--html", "x.html"], ["--all"], ["--packets"], ["--csv", "--json"],
         ["--connection", "1", "--why", "1"], ["--stream", "1", "--json"], ["--output", "x"],
+        ["--connection", "1", "--port", "80"], ["--stream", "1", "--state", "CLOSED"],
     ):  # fmt: skip
         done = run(str(capture), *words)
         assert (done.returncode, done.stdout) == (2, b"") and b"--help" in done.stderr

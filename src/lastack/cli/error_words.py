@@ -99,6 +99,9 @@ _USAGE: Final = {
     "--output goes with --stream": "--output 要与 --stream 同用",
     "--svg, --html and --all go with the ladder of --connection": "--svg、--html 和 --all 要与 --connection 的时序图同用",
     "--packets goes with --json": "--packets 要与 --json 同用",
+    "filters go with the table and with data, not with one connection": (
+        "筛选用于表格和数据，不能用于单个连接"
+    ),
     "ladder, reasons, stream, json, csv, parquet: one at a time": "时序图、缘由、数据流、json、csv、parquet：一次只能要一种",
     "--count, --duration, --promiscuous and --buffer go with -i": "--count、--duration、--promiscuous 和 --buffer 要与 -i 同用",
     "name captures (- is standard input), or an interface with -i": "请给出抓包文件（- 为标准输入），或用 -i 给出网络接口",

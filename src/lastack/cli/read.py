@@ -152,7 +152,7 @@ def read(
     if len(one) > 1 or len(data) > 1 or (data and stream):
         raise click.UsageError("ladder, reasons, stream, json, csv, parquet: one at a time")
     found, code = _found(captures, listening, as_json, lang)
-    wanted = Wanted(host or "", port, state, verdict or "", one[0] if one else 0)
+    wanted = _wanted(Wanted(host or "", port, state, verdict or ""), one, bool(data))
     question = Question(wanted, 20 if most is None else most, sort, most_open)
     look = OneOptions(svg, html, show_all, ascii_only, names, lang)
     if one and len(found) > 1:
@@ -169,6 +169,14 @@ def read(
     if data:
         return max(code, _as_data(found, question, data[0], packets, workers, lang))
     return max(code, _print_summaries(found, question, workers, look))
+
+
+def _wanted(filters: Wanted, one: Sequence[int], as_data: bool) -> Wanted:
+    """Return the filters with the number of the one connection, if only one is asked for."""
+    if one and filters and not as_data:
+        raise click.UsageError("filters go with the table and with data, not with one connection")
+    filters.number = one[0] if one else 0
+    return filters
 
 
 def _found(
