@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "src" / "lastack"
 
 FLOORS = (
-    ("units", "errors", "chance", "wire"),
+    ("lazy", "units", "errors", "chance", "wire"),
     ("tcp",),
     ("stack",),
     ("link", "sim", "observe"),

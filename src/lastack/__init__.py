@@ -4,9 +4,9 @@ The public names are found here and loaded when first used. Start reading in `la
 `COMPILED` says whether the lower floors run as machine code (mypyc) or interpreted.
 """
 
-from importlib import import_module
 from typing import Final
 
+from lastack.lazy import first_use
 from lastack.wire import seq as _seq
 
 __version__ = "0.1.0"
@@ -57,12 +57,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'lastack' has no attribute {name!r}")
-    found: object = getattr(import_module(home), name)
-    globals()[name] = found
-    return found
+    return first_use(name, _HOMES, globals())
 
 
 def __dir__() -> list[str]:

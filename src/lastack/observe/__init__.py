@@ -3,8 +3,9 @@
 The names are found here and loaded when first used.
 """
 
-from importlib import import_module
 from typing import Final
+
+from lastack.lazy import first_use
 
 _HOMES: Final[dict[str, str]] = {
     "Connection": "lastack.observe.connection",
@@ -48,12 +49,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'lastack.observe' has no attribute {name!r}")
-    found: object = getattr(import_module(home), name)
-    globals()[name] = found
-    return found
+    return first_use(name, _HOMES, globals())
 
 
 def __dir__() -> list[str]:

@@ -135,8 +135,6 @@ class End:
     gaps: i32
     letters: i32
     """Which letters of the history this end has, one bit each."""
-    forged: i32
-    """Resets under its address that it cannot have sent: their numbers are not its own."""
     clock: i64
     """The newest timestamp on new octets (RFC 7323)."""
     broken: i32
@@ -176,7 +174,6 @@ class End:
         self.unheard = 0
         self.round_trip = 0
         self.wrong_acks = 0
-        self.forged = 0
         self.again = 0
         self.gaps = 0
         self.letters = 0

@@ -98,8 +98,6 @@ def segment_passes(
     if flags & RST:
         if me.nxt == UNKNOWN or seq == me.nxt or seq == peer.ack or me.states & _NOT_OPEN:
             _reset_is_sent(me, peer, flags, seq, now, packet)
-        else:
-            me.forged += 1
         _reset_arrives(me, peer, flags, seq, ack, now, packet)
         return
     if flags & SYN:

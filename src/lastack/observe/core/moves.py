@@ -134,7 +134,6 @@ def never_reset(end: End, packet: i64) -> None:
     if last is not None and last.cause is Cause.ABORT:
         last.evidence = _REFUTED
         last.proof = packet
-        end.forged += 1
         walk_again(end)
 
 

@@ -126,8 +126,13 @@ class NewRenoRecovery(LossRecovery):
         span = sent.spans[0]
         if span.sacked or span.lost or (ack.has_sack and span.retransmits):
             return
-        if span.length > ack.mss:
-            sent.split(0, add(span.start, ack.mss))
+        self._mark_segment(sent, 0, ack.mss)
+
+    def _mark_segment(self, sent: SentLog, index: int, mss: int) -> None:
+        """One segment is lost, the first of a span."""
+        span = sent.spans[index]
+        if span.length > mss:
+            sent.split(index, add(span.start, mss))
         sent.mark_lost(span)
 
     def suspect(self, sent: SentLog, ack: Acked) -> None:
@@ -143,9 +148,7 @@ class NewRenoRecovery(LossRecovery):
         for i in range(last):
             span = sent.spans[i]
             if not span.sacked and not span.retransmits:
-                if span.length > ack.mss:
-                    sent.split(i, add(span.start, ack.mss))
-                sent.mark_lost(span)
+                self._mark_segment(sent, i, ack.mss)
                 return
         last = len(sent.spans) - 1
         if self.rescued or not ack.acked or last < 0 or sent.spans[last].sacked:
@@ -154,8 +157,8 @@ class NewRenoRecovery(LossRecovery):
         span = sent.spans[last]
         if span.length > ack.mss:
             sent.split(last, add(span.end, -ack.mss))
-            span = sent.spans[last + 1]
-        sent.mark_lost(span)
+            last += 1
+        self._mark_segment(sent, last, ack.mss)
 
     def _mark_by_sack(self, sent: SentLog, ack: Acked) -> bool:
         """Mark what IsLost() of RFC 6675 4 calls lost; return whether anything was.
