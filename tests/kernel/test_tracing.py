@@ -65,7 +65,12 @@ def test_why_time_wait_names_the_process_that_closed(tracefs: Path) -> None:
     """Nobody holds them, and who closed them has ended: the tracepoint told as it happened."""
     with Watching(places=(str(tracefs),)) as watching:
         client = closed_by_client(40)
-        found = finding_of(S.TIME_WAIT, watching.look(), watching)
+        for _ in range(100):  # the kernel's worker that tells may be late
+            look = watching.look()
+            if watching.heard.ended >= 40:
+                break
+            select.select([], [], [], 0.05)
+        found = finding_of(S.TIME_WAIT, look, watching)
     assert Source("tracepoint", "") in found.sources
     closers = {(each.pid, each.how): each.count for each in found.holders}
     assert closers == {(client.pid, "closed"): 40}
@@ -187,7 +192,11 @@ def test_notices_of_ended_sockets_that_were_lost_are_counted_and_said(
         with closing(socket.socket(fileno=os.dup(watching._destroyed.fileno()))) as same:
             same.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
         closed_by_client(50)
-        watching.hear()
+        for _ in range(100):  # the kernel's worker that tells may be late
+            watching.hear()
+            if watching.heard.ended_lost:
+                break
+            select.select([], [], [], 0.05)
     assert watching.heard.ended_lost > 0
     said = missing_words(watching.sources, watching.heard)
     assert any(f"lost {watching.heard.ended_lost} times" in each for each in said)
@@ -197,9 +206,14 @@ def test_thousands_of_ends_between_two_hearings_are_all_heard(namespace: Namespa
     """Each connection of ours has two ends, and the kernel's own room would not do."""
     with Destroyed() as ended:
         closed_by_client(1000)
-        heard = list(ended)
+        heard = 0
+        for _ in range(100):  # the kernel's worker that tells may be late
+            heard += sum(7002 in (each.local_port, each.remote_port) for each in ended)
+            if heard >= 1000:
+                break
+            select.select([], [], [], 0.05)
     assert ended.lost == 0
-    assert sum(7002 in (each.local_port, each.remote_port) for each in heard) >= 1000
+    assert heard >= 1000
 
 
 def halves(port: int) -> tuple[socket.socket, socket.socket]:
