@@ -78,7 +78,7 @@ def closed_by_client(count: int) -> subprocess.Popen[str]:
             there.close()
         assert client.stdout is not None
         client.stdout.readline()
-        for _ in range(200):  # a FIN may have to be sent again
+        for _ in range(1200):  # a FIN may have to be sent again
             if time_waits() == count:
                 return client
             select.select([], [], [], 0.05)

@@ -65,7 +65,7 @@ def test_why_time_wait_names_the_process_that_closed(tracefs: Path) -> None:
     """Nobody holds them, and who closed them has ended: the tracepoint told as it happened."""
     with Watching(places=(str(tracefs),)) as watching:
         client = closed_by_client(40)
-        for _ in range(100):  # the kernel's worker that tells may be late
+        for _ in range(600):  # the kernel's worker that tells may be late
             look = watching.look()
             if watching.heard.ended >= 40:
                 break
@@ -192,7 +192,7 @@ def test_notices_of_ended_sockets_that_were_lost_are_counted_and_said(
         with closing(socket.socket(fileno=os.dup(watching._destroyed.fileno()))) as same:
             same.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
         closed_by_client(50)
-        for _ in range(100):  # the kernel's worker that tells may be late
+        for _ in range(600):  # the kernel's worker that tells may be late
             watching.hear()
             if watching.heard.ended_lost:
                 break
@@ -207,7 +207,7 @@ def test_thousands_of_ends_between_two_hearings_are_all_heard(namespace: Namespa
     with Destroyed() as ended:
         closed_by_client(1000)
         heard = 0
-        for _ in range(100):  # the kernel's worker that tells may be late
+        for _ in range(600):  # the kernel's worker that tells may be late
             heard += sum(7002 in (each.local_port, each.remote_port) for each in ended)
             if heard >= 1000:
                 break
